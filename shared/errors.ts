@@ -1,0 +1,79 @@
+/**
+ * One error class with a stable, typed code. A refusal has one reason: callers and tests match on `code`, never on the
+ * message. Malformed (a parser), not genuine (verify) and not wanted (appraise) are told apart by the code.
+ *
+ * Every code is explained in docs/errors.md; test/docs.test.ts holds the two lists against each other.
+ */
+
+/** Code → HTTP status and title, as sent in problem documents (RFC 9457). A code that is not listed does not compile. */
+export const ERRORS = {
+  ERR_MESSAGE_MALFORMED: { status: 400, title: "the request is not of the expected form" },
+  ERR_MESSAGE_TOO_LARGE: { status: 413, title: "the message is larger than its limit" },
+  ERR_NOT_FOUND: { status: 404, title: "there is no such operation" },
+  ERR_CBOR_MALFORMED: { status: 400, title: "the CBOR is malformed or not of the strict form" },
+  ERR_DER_MALFORMED: { status: 400, title: "the DER is malformed" },
+  ERR_COSE_MALFORMED: { status: 400, title: "the COSE_Sign1 structure is malformed" },
+  ERR_COSE_ALGORITHM: { status: 400, title: "the COSE algorithm is not ES384" },
+  ERR_COSE_SIGNATURE: { status: 400, title: "the COSE signature does not verify" },
+  ERR_CERT_MALFORMED: { status: 400, title: "a certificate is outside the Nitro profile" },
+  ERR_CERT_PATH: { status: 400, title: "the certification path does not hold" },
+  ERR_CERT_TIME: { status: 400, title: "a certificate is not valid at the given time" },
+  ERR_TRUST_ANCHOR: { status: 400, title: "the chain does not start at the pinned root" },
+  ERR_ATTESTATION_MALFORMED: { status: 400, title: "the attestation document is malformed" },
+  ERR_NOT_ENCLAVE: { status: 400, title: "the document attests something else than a Nitro enclave" },
+  ERR_DEBUG_ENCLAVE: { status: 403, title: "the enclave runs in debug mode" },
+  ERR_PCR_MISMATCH: { status: 403, title: "a PCR differs from its reference value" },
+  ERR_NONCE_MISMATCH: { status: 403, title: "the nonce is not the one that was sent" },
+  ERR_STALE: { status: 403, title: "the attestation document is too old, or from the future" },
+  ERR_USER_DATA_MISMATCH: { status: 403, title: "the user data is not what the policy demands" },
+  ERR_PUBLIC_KEY: { status: 403, title: "the attested public key is not what the policy demands" },
+  ERR_CMS_MALFORMED: { status: 400, title: "the CiphertextForRecipient is malformed" },
+  ERR_EIF_MALFORMED: { status: 400, title: "the enclave image file is malformed" },
+  ERR_DECRYPTION_FAILED: { status: 400, title: "decryption failed" },
+  ERR_CONFIGURATION: { status: 500, title: "the configuration is not valid" },
+  ERR_NSM: { status: 502, title: "the Nitro Security Module refused or did not answer as specified" },
+  ERR_CREDENTIALS: { status: 503, title: "there are no valid AWS credentials" },
+  ERR_KMS_DENIED: { status: 403, title: "AWS KMS denied access" },
+  ERR_KMS_REFUSED: { status: 400, title: "AWS KMS refused the request" },
+  ERR_KMS_UNAVAILABLE: { status: 503, title: "AWS KMS cannot be reached" },
+  ERR_KMS_UNTRUSTED: { status: 502, title: "who answered is not AWS KMS under the pinned roots" },
+  ERR_KMS_ANSWER: { status: 502, title: "the answer of AWS KMS is not an attested answer" },
+  ERR_KMS_KEY: { status: 403, title: "the KMS key is not one that the configuration names, or not the one asked for" },
+  ERR_GATEWAY_REFUSED: { status: 403, title: "the gateway transport does not carry this operation" },
+  ERR_CHANNEL_CLOSED: { status: 403, title: "the configuration keeps this channel closed" },
+  ERR_ADDRESS: { status: 500, title: "the address cannot be used" },
+  ERR_ENCLAVE_UNAVAILABLE: { status: 503, title: "the enclave cannot be reached" },
+  ERR_NOT_READY: { status: 503, title: "the enclave has not made a successful attested KMS call" },
+  ERR_BUSY: { status: 503, title: "too many requests at once" },
+  ERR_TIMEOUT: { status: 504, title: "the deadline passed" },
+  ERR_INTERNAL: { status: 500, title: "internal error" },
+} as const satisfies Record<string, { status: number; title: string }>;
+
+/** The stable identity of a refusal. */
+export type ErrorCode = keyof typeof ERRORS;
+
+/**
+ * The only error that this package throws on purpose (programmer mistakes are `TypeError`).
+ * `message` says what was expected and what came, never input bytes; `cause` stays in the local log.
+ */
+export class ServiceError extends Error {
+  readonly code: ErrorCode;
+
+  constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.name = "ServiceError";
+    this.code = code;
+  }
+}
+
+/** Whether `text` is one of the codes; for codes that arrive over the wire. */
+export function isErrorCode(text: unknown): text is ErrorCode {
+  return typeof text === "string" && Object.hasOwn(ERRORS, text);
+}
+
+/** `error` itself when it is a ServiceError, else an ERR_INTERNAL that carries it as its cause. */
+export function toServiceError(error: unknown): ServiceError {
+  return error instanceof ServiceError
+    ? error
+    : new ServiceError("ERR_INTERNAL", "unexpected failure", { cause: error });
+}

@@ -1,0 +1,143 @@
+/**
+ * The messages of the enclave's HTTP operations, as schemas that the enclave enforces and the client shares. Bytes are
+ * canonical padded base64 in JSON. Unknown fields are refused on the way in: a field that is silently ignored is a
+ * setting that its sender believes in.
+ */
+import { z } from "zod";
+import { fromBase64, toBase64 } from "./bytes.js";
+import type { ErrorCode } from "./errors.js";
+import { ERRORS, isErrorCode, ServiceError } from "./errors.js";
+
+z.config({ jitless: true }); // no code generation: the enclave and strict CSP pages run without `eval`
+
+/** Largest request body that an operation takes, in bytes: a 6144-byte ciphertext in base64 and a full encryption context. */
+export const MAX_REQUEST_BYTES = 64 * 1024;
+/** Largest body of an operation that takes whole messages. */
+export const MAX_MESSAGE_REQUEST_BYTES = 1024 * 1024;
+/** KMS limits (API_Decrypt, API_GenerateRandom). */
+const MAX_CIPHERTEXT_BYTES = 6144;
+const MAX_RANDOM_BYTES = 1024;
+const MAX_KEY_ID_LENGTH = 2048;
+
+/** A byte string of `min` to `max` bytes as canonical base64 text. */
+function base64(min: number, max: number) {
+  return z
+    .string()
+    .max(Math.ceil(max / 3) * 4)
+    .refine((text) => {
+      const bytes = fromBase64(text);
+      return bytes !== undefined && bytes.length >= min && bytes.length <= max;
+    }, `expected canonical base64 of ${min} to ${max} bytes`);
+}
+
+const keyId = z.string().min(1).max(MAX_KEY_ID_LENGTH);
+const encryptionContext = z.record(z.string().min(1).max(1024), z.string().max(8192));
+
+/** `GET /attestation?nonce=`: the nonce is unpadded base64url of 16 to 512 bytes. */
+export const attestationResponse = z.strictObject({ document: base64(1, 16384 + 1024) });
+
+/** `POST /v1/decrypt`: KMS Decrypt. `keyId` is required by KMS for asymmetric keys only. */
+export const decryptRequest = z.strictObject({
+  ciphertext: base64(1, MAX_CIPHERTEXT_BYTES),
+  keyId: keyId.optional(),
+  encryptionContext: encryptionContext.optional(),
+  encryptionAlgorithm: z.enum(["SYMMETRIC_DEFAULT", "RSAES_OAEP_SHA_1", "RSAES_OAEP_SHA_256"]).optional(),
+});
+export const decryptResponse = z.strictObject({ plaintext: base64(0, 4096), keyId });
+
+/** `POST /v1/data-keys`: KMS GenerateDataKey. */
+export const dataKeyRequest = z.strictObject({
+  keyId,
+  keySpec: z.enum(["AES_128", "AES_256"]),
+  encryptionContext: encryptionContext.optional(),
+});
+export const dataKeyResponse = z.strictObject({
+  plaintext: base64(16, 32),
+  ciphertext: base64(1, MAX_CIPHERTEXT_BYTES),
+  keyId,
+});
+
+/** `POST /v1/random`: KMS GenerateRandom. */
+export const randomRequest = z.strictObject({ numberOfBytes: z.int().min(1).max(MAX_RANDOM_BYTES) });
+export const randomResponse = z.strictObject({ random: base64(1, MAX_RANDOM_BYTES) });
+
+/** `POST /v1/messages/decrypt`: a whole AWS Encryption SDK message with key commitment. */
+export const messageDecryptRequest = z.strictObject({
+  message: base64(1, 700 * 1024),
+  encryptionContext: encryptionContext.optional(),
+});
+export const messageDecryptResponse = z.strictObject({
+  plaintext: base64(0, 700 * 1024),
+  encryptionContext,
+});
+
+export type AttestationResponse = z.infer<typeof attestationResponse>;
+export type DecryptRequest = z.infer<typeof decryptRequest>;
+export type DecryptResponse = z.infer<typeof decryptResponse>;
+export type DataKeyRequest = z.infer<typeof dataKeyRequest>;
+export type DataKeyResponse = z.infer<typeof dataKeyResponse>;
+export type RandomRequest = z.infer<typeof randomRequest>;
+export type RandomResponse = z.infer<typeof randomResponse>;
+export type MessageDecryptRequest = z.infer<typeof messageDecryptRequest>;
+export type MessageDecryptResponse = z.infer<typeof messageDecryptResponse>;
+
+/** RFC 9457 problem document. `detail` is present only where it cannot tell anything about a secret or an input. */
+export const problemDocument = z.object({
+  type: z.string(),
+  title: z.string(),
+  status: z.number(),
+  code: z.string(),
+  requestId: z.string(),
+  detail: z.string().optional(),
+});
+export type ProblemDocument = z.infer<typeof problemDocument>;
+
+/** Media type of problem documents. */
+export const PROBLEM_JSON = "application/problem+json";
+
+/** The problem document of a refusal: code, title and request id; the message and cause stay in the local log. */
+export function problemOf(code: ErrorCode, requestId: string): ProblemDocument {
+  const { status, title } = ERRORS[code];
+  return { type: `urn:nitro-decrypt:error:${code}`, title, status, code, requestId };
+}
+
+/** The error that a problem document stands for; ERR_INTERNAL when it is not one of ours. */
+export function errorOfProblem(body: unknown): ServiceError {
+  const problem = problemDocument.safeParse(body);
+  if (!problem.success || !isErrorCode(problem.data.code)) {
+    return new ServiceError("ERR_INTERNAL", "the other side refused without a known code");
+  }
+  return new ServiceError(problem.data.code, `${ERRORS[problem.data.code].title} (request ${problem.data.requestId})`);
+}
+
+/**
+ * Parses `value` with `schema`.
+ * @throws ServiceError with `code`; the message names the first offending field and what was expected, never its value.
+ */
+export function parseWith<T>(schema: z.ZodType<T>, value: unknown, code: ErrorCode): T {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const issue = result.error.issues[0];
+  const field = issue && issue.path.length > 0 ? issue.path.join(".") : "the document";
+  throw new ServiceError(code, `${field}: ${issue?.message ?? "not of the expected form"}`);
+}
+
+/** Parses JSON text of at most `maxBytes` with `schema`. @throws ServiceError with `code`. */
+export function parseJson<T>(schema: z.ZodType<T>, text: string, code: ErrorCode): T {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw new ServiceError(code, "expected a JSON document");
+  }
+  return parseWith(schema, value, code);
+}
+
+/** Bytes of a field that a schema above has already checked. */
+export function bytesOf(text: string): Uint8Array<ArrayBuffer> {
+  const bytes = fromBase64(text);
+  if (bytes === undefined) throw new TypeError("bytesOf: the text was not checked by a schema");
+  return bytes;
+}
+
+export { toBase64 as base64Of };

@@ -1,0 +1,14 @@
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  test: {
+    include: ["test/**/*.test.ts"],
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    setupFiles: ["test/support/matchers.ts"],
+    coverage: {
+      provider: "v8",
+      include: ["shared/**", "client/**", "vsock/**", "enclave/**", "parent/**", "simulator/**", "cli/**"],
+    },
+  },
+});
