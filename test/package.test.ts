@@ -1,0 +1,71 @@
+/** What `npm pack` yields, installed in an empty folder and used from there. DESIGN: public surface. */
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { projectRoot, runCommand } from "./support/project.js";
+import { unpackTarball } from "./support/tarball.js";
+
+const ENTRIES = ["nitro-decrypt", "nitro-decrypt/enclave", "nitro-decrypt/parent", "nitro-decrypt/simulator"] as const;
+
+describe("the packed package", () => {
+  let folder = "";
+  let files: string[] = [];
+
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), "nitro-decrypt-package-"));
+    const packed = runCommand("npm", ["pack", "--silent", "--pack-destination", folder], projectRoot);
+    const tarball = packed.stdout.trim().split("\n").pop() ?? "";
+    const installed = join(folder, "node_modules", "nitro-decrypt");
+    mkdirSync(installed, { recursive: true });
+    files = unpackTarball(readFileSync(join(folder, tarball)), installed);
+    linkDependencies(join(folder, "node_modules"));
+    writeFileSync(join(folder, "package.json"), JSON.stringify({ name: "consumer", private: true, type: "module" }));
+  });
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  it("holds the parts that ship, and neither tests nor benchmarks", () => {
+    expect(files).toContain("package.json");
+    expect(files).toContain("LICENSE");
+    expect(files).toContain("dist/client/index.d.ts");
+    expect(files).toContain("dist/cli/main.js");
+    expect(files.filter((path) => /^dist\/(test|bench|\.build)\//.test(path))).toEqual([]);
+    expect(files.filter((path) => path.endsWith(".ts") && !path.endsWith(".d.ts"))).toEqual([]);
+  });
+
+  it("exports the public surface of each entry", async () => {
+    const listing = `for (const entry of ${JSON.stringify(ENTRIES)}) {
+      console.log("# " + entry);
+      for (const name of Object.keys(await import(entry)).sort()) console.log(name);
+    }`;
+    writeFileSync(join(folder, "surface.mjs"), listing);
+    const { stdout, stderr } = runCommand(process.execPath, ["surface.mjs"], folder);
+    expect(stderr).toBe("");
+    await expect(stdout).toMatchFileSnapshot("golden/surface.txt");
+  });
+
+  it("carries types that a strict consumer compiles against, and that have not become any", () => {
+    writeFileSync(join(folder, "consumer.ts"), readFileSync(join(projectRoot, "test/types/consumer.ts")));
+    const options = { strict: true, module: "NodeNext", target: "ES2022", noEmit: true, types: ["node"] };
+    const tsconfig = { compilerOptions: { ...options, skipLibCheck: true }, files: ["consumer.ts"] };
+    writeFileSync(join(folder, "tsconfig.json"), JSON.stringify(tsconfig));
+    const tsc = join(projectRoot, "node_modules/typescript/bin/tsc");
+    expect(runCommand(process.execPath, [tsc, "-p", "."], folder).stdout).toBe("");
+  });
+
+  it("brings the command", () => {
+    const command = join(folder, "node_modules/nitro-decrypt/dist/cli/main.js");
+    const { stdout, status } = runCommand(process.execPath, [command, "--help"], folder);
+    expect(status).toBe(0);
+    expect(stdout).toContain("nitro-decrypt");
+  });
+});
+
+/** Stands in for the registry: every package that this project has installed, beside the unpacked one. */
+function linkDependencies(nodeModules: string): void {
+  const source = join(projectRoot, "node_modules");
+  for (const name of readdirSync(source)) {
+    if (name.startsWith(".") || name === "nitro-decrypt") continue;
+    symlinkSync(join(source, name), join(nodeModules, name), "dir");
+  }
+}
