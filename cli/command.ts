@@ -1,0 +1,88 @@
+/**
+ * What a command of `nitro-decrypt` is: a name, a help text and a function from arguments to an exit code.
+ *
+ * Exit codes: 0 for success, 1 for a refusal or a failure (its code on stderr), 2 for wrong usage. Commands touch the
+ * outside only through `Io`, so that a test runs them whole.
+ */
+import { ServiceError, toServiceError } from "../shared/errors.js";
+
+/** The process as a command sees it. */
+export interface Io {
+  stdout(output: string | Uint8Array): void;
+  stderr(text: string): void;
+  stdin(): AsyncIterable<Uint8Array>;
+  now(): Date;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly cwd: string;
+}
+
+export interface Command {
+  readonly name: string;
+  /** One line for the list of commands. */
+  readonly summary: string;
+  /** The whole `--help` text. */
+  readonly usage: string;
+  run(argv: readonly string[], io: Io): Promise<number>;
+}
+
+/** Ends a command with a message and an exit code: 2 for wrong usage, 1 for what is wrong with the input. */
+export class CommandFailure extends Error {
+  readonly exitCode: 1 | 2;
+
+  constructor(exitCode: 1 | 2, message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.name = "CommandFailure";
+    this.exitCode = exitCode;
+  }
+}
+
+/** A command whose `run` answers `--help` and turns whatever `execute` throws into a message and an exit code. */
+export function defineCommand(definition: {
+  readonly name: string;
+  readonly summary: string;
+  readonly usage: string;
+  execute(argv: readonly string[], io: Io): Promise<number>;
+}): Command {
+  const { name, summary, usage, execute } = definition;
+  const run = async (argv: readonly string[], io: Io): Promise<number> => {
+    if (asksForHelp(argv)) {
+      io.stdout(usage);
+      return 0;
+    }
+    try {
+      return await execute(argv, io);
+    } catch (error) {
+      return reportFailure(name, error, io);
+    }
+  };
+  return { name, summary, usage, run };
+}
+
+/** Whether `--help` or `-h` stands among the options (what follows `--` is not an option). */
+function asksForHelp(argv: readonly string[]): boolean {
+  const end = argv.indexOf("--");
+  const options = end === -1 ? argv : argv.slice(0, end);
+  return options.includes("--help") || options.includes("-h");
+}
+
+function reportFailure(name: string, error: unknown, io: Io): number {
+  if (error instanceof CommandFailure) {
+    io.stderr(`nitro-decrypt ${name}: ${error.message}\n`);
+    if (error.exitCode === 2) io.stderr(`Run "nitro-decrypt ${name} --help" for its usage.\n`);
+    return error.exitCode;
+  }
+  if (isArgumentError(error)) {
+    io.stderr(`nitro-decrypt ${name}: ${error.message}\nRun "nitro-decrypt ${name} --help" for its usage.\n`);
+    return 2;
+  }
+  const refusal = toServiceError(error);
+  // What is behind an ERR_INTERNAL is for whoever sits at the terminal; the causes of refusals are not.
+  const cause = error instanceof ServiceError ? "" : ` (${String(error)})`;
+  io.stderr(`${refusal.code}: ${refusal.message}${cause}\n`);
+  return 1;
+}
+
+/** `util.parseArgs` throws a TypeError whose code starts so, with a message made for the person at the terminal. */
+function isArgumentError(error: unknown): error is TypeError {
+  return error instanceof TypeError && "code" in error && String(error.code).startsWith("ERR_PARSE_ARGS");
+}
