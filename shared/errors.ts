@@ -10,6 +10,8 @@ export const ERRORS = {
   ERR_MESSAGE_MALFORMED: { status: 400, title: "the request is not of the expected form" },
   ERR_MESSAGE_TOO_LARGE: { status: 413, title: "the message is larger than its limit" },
   ERR_NOT_FOUND: { status: 404, title: "there is no such operation" },
+  ERR_METHOD_NOT_ALLOWED: { status: 405, title: "the operation takes another method" },
+  ERR_CONTENT_TYPE: { status: 415, title: "the body is not of the media type that the operation takes" },
   ERR_CBOR_MALFORMED: { status: 400, title: "the CBOR is malformed or not of the strict form" },
   ERR_DER_MALFORMED: { status: 400, title: "the DER is malformed" },
   ERR_COSE_MALFORMED: { status: 400, title: "the COSE_Sign1 structure is malformed" },
