@@ -11,7 +11,7 @@ import { formatAddress } from "../shared/address.js";
 import { concatBytes } from "../shared/bytes.js";
 import type { ErrorCode } from "../shared/errors.js";
 import { ServiceError } from "../shared/errors.js";
-import { openTo } from "./transport.js";
+import { assertOpenable, openTo } from "./transport.js";
 
 export interface AddressRequest {
   readonly method: string;
@@ -48,8 +48,9 @@ export interface AddressAgentOptions {
   readonly idleMs?: number;
 }
 
-/** An agent that keeps connections to `address`; `destroy()` it when done. */
+/** An agent that keeps connections to `address`; `destroy()` it when done. @throws ServiceError ERR_ADDRESS */
 export function createAddressAgent(address: string | Address, options: AddressAgentOptions = {}): Agent {
+  assertOpenable(address);
   return new AddressAgent(address, true, options);
 }
 

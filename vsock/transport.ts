@@ -27,6 +27,14 @@ export interface ConnectOptions {
 const PROBE_DEADLINE_MS = 1_000;
 
 /**
+ * Checks, without opening anything, that `address` is one and of a kind that this version can open.
+ * @throws ServiceError ERR_ADDRESS
+ */
+export function assertOpenable(address: string | Address): void {
+  unixAddress(address);
+}
+
+/**
  * Begins a connection to `address` and returns at once, as node:net does: the stream emits "connect" or "error". For
  * node:http, which wants its sockets so; everybody else takes `connectTo`. Without `allowHalfOpen` the stream closes
  * by itself when the other side has ended.

@@ -1,0 +1,37 @@
+/** The parent's bounds on time and number, with their defaults. Nothing that a client or enclave sends is waited for or kept without one. */
+
+export interface ParentLimits {
+  /** HTTP connections from clients at a time; further ones are closed at once. */
+  readonly maxConnections: number;
+  /** Requests to the enclave under way at a time, bodies being received included; further ones get ERR_BUSY. */
+  readonly maxConcurrentRequests: number;
+  /** Time for a client to send its whole request, and again to take its whole answer. */
+  readonly transferDeadlineMs: number;
+  /** Time for the enclave to answer a relayed request. */
+  readonly enclaveDeadlineMs: number;
+  /** Time for the enclave to answer a health or readiness question. */
+  readonly probeDeadlineMs: number;
+  /** Time for the credential chain, and for KMS in a gateway call. */
+  readonly awsDeadlineMs: number;
+  /** Tunnel: time for name resolution and connection to the target, all addresses together. */
+  readonly tunnelConnectDeadlineMs: number;
+  /** Tunnel: time in which at least one byte must pass, in either direction. */
+  readonly tunnelIdleDeadlineMs: number;
+  /** Tunnel: life of a connection. */
+  readonly tunnelTotalDeadlineMs: number;
+  /** Shutdown: time for requests under way to finish. */
+  readonly closeDeadlineMs: number;
+}
+
+export const DEFAULT_LIMITS: ParentLimits = {
+  maxConnections: 1024,
+  maxConcurrentRequests: 256,
+  transferDeadlineMs: 15_000,
+  enclaveDeadlineMs: 30_000,
+  probeDeadlineMs: 10_000,
+  awsDeadlineMs: 10_000,
+  tunnelConnectDeadlineMs: 5_000,
+  tunnelIdleDeadlineMs: 120_000,
+  tunnelTotalDeadlineMs: 3_600_000,
+  closeDeadlineMs: 10_000,
+};
