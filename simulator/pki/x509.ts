@@ -12,6 +12,7 @@ export {
   KeyUsageFlags,
   KeyUsagesExtension,
   Name,
+  PemConverter,
   SubjectKeyIdentifierExtension,
   X509Certificate,
   X509CertificateGenerator,
