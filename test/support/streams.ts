@@ -1,0 +1,22 @@
+/** Reading a stream to its end without destroying it: an async iterator, and so `stream/consumers`, closes a duplex stream whole. */
+import type { Readable } from "node:stream";
+
+/** All bytes until the other side ends its direction; rejects when the stream breaks or closes before. */
+export function collect(stream: Readable): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    stream.on("data", (chunk: Buffer) => chunks.push(chunk));
+    stream.once("end", () => resolve(Buffer.concat(chunks)));
+    stream.once("error", reject);
+    stream.once("close", () => reject(new Error("the stream closed before its end")));
+  });
+}
+
+/** Resolves when the stream has closed, in order or by an error. */
+export function closedStream(stream: Readable): Promise<void> {
+  return new Promise((resolve) => {
+    stream.on("error", () => resolve());
+    if (stream.closed) resolve();
+    else stream.once("close", () => resolve());
+  });
+}
