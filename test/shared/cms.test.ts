@@ -1,4 +1,3 @@
-import { execFileSync } from "node:child_process";
 import { generateKeyPairSync } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
@@ -7,6 +6,7 @@ import { MAX_CIPHERTEXT_FOR_RECIPIENT_BYTES, parseCiphertextForRecipient } from 
 import { ServiceError } from "../../shared/errors.js";
 import type { Edits, Element, ElementName, EnvelopeForm } from "../support/cms-builder.js";
 import { element, encodeElement, encodeEnvelope, oid, seal } from "../support/cms-builder.js";
+import { needsOpenssl, openssl } from "../support/openssl.js";
 
 const { publicKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
 const plaintextOf = (length: number) => new Uint8Array(length).fill(0x61);
@@ -241,18 +241,10 @@ describe("properties", () => {
 });
 
 describe("the builder that these tests stand on", () => {
-  test("OpenSSL sees the same structure in its envelopes", ({ skip }) => {
-    const hasOpenssl = (() => {
-      try {
-        return execFileSync("openssl", ["version"]).length > 0;
-      } catch {
-        return false; // not installed: the test is skipped, and says so
-      }
-    })();
-    if (!hasOpenssl) skip("there is no openssl command");
+  test("OpenSSL sees the same structure in its envelopes", (context) => {
+    needsOpenssl(context);
     for (const form of forms) {
-      const args = ["asn1parse", "-inform", "DER"];
-      const listing = execFileSync("openssl", args, { input: encodeEnvelope(baseline, form) }).toString();
+      const listing = openssl(["asn1parse", "-inform", "DER"], encodeEnvelope(baseline, form)).toString();
       const leaves = ["pkcs7-envelopedData", "rsaesOaep", "mgf1", "pkcs7-data", "aes-256-cbc"];
       for (const leaf of leaves) expect(listing).toContain(leaf);
     }
