@@ -41,6 +41,7 @@ export const ERRORS = {
   ERR_KMS_UNTRUSTED: { status: 502, title: "who answered is not AWS KMS under the pinned roots" },
   ERR_KMS_ANSWER: { status: 502, title: "the answer of AWS KMS is not an attested answer" },
   ERR_KMS_KEY: { status: 403, title: "the KMS key is not one that the configuration names, or not the one asked for" },
+  ERR_ENCRYPTION_CONTEXT: { status: 403, title: "the encryption context of the message lacks what the caller expects" },
   ERR_GATEWAY_REFUSED: { status: 403, title: "the gateway transport does not carry this operation" },
   ERR_CHANNEL_CLOSED: { status: 403, title: "the configuration keeps this channel closed" },
   ERR_ADDRESS: { status: 500, title: "the address cannot be used" },
