@@ -14,6 +14,10 @@ export interface Io {
   now(): Date;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
+  /** Whether stdout is a terminal that wants colours. */
+  readonly color: boolean;
+  /** Aborted when the process is told to end (SIGINT, SIGTERM, or the end of the process that started it). */
+  readonly interrupted: AbortSignal;
 }
 
 export interface Command {
@@ -45,41 +49,41 @@ export function defineCommand(definition: {
 }): Command {
   const { name, summary, usage, execute } = definition;
   const run = async (argv: readonly string[], io: Io): Promise<number> => {
-    if (asksForHelp(argv)) {
+    const options = optionsOf(argv);
+    if (options.includes("--help") || options.includes("-h")) {
       io.stdout(usage);
       return 0;
     }
     try {
       return await execute(argv, io);
     } catch (error) {
-      return reportFailure(name, error, io);
+      return reportFailure(name, error, io, options.includes("--json"));
     }
   };
   return { name, summary, usage, run };
 }
 
-/** Whether `--help` or `-h` stands among the options (what follows `--` is not an option). */
-function asksForHelp(argv: readonly string[]): boolean {
+/** What stands before `--`: what follows is not an option. */
+function optionsOf(argv: readonly string[]): readonly string[] {
   const end = argv.indexOf("--");
-  const options = end === -1 ? argv : argv.slice(0, end);
-  return options.includes("--help") || options.includes("-h");
+  return end === -1 ? argv : argv.slice(0, end);
 }
 
-function reportFailure(name: string, error: unknown, io: Io): number {
-  if (error instanceof CommandFailure) {
-    io.stderr(`nitro-decrypt ${name}: ${error.message}\n`);
-    if (error.exitCode === 2) io.stderr(`Run "nitro-decrypt ${name} --help" for its usage.\n`);
-    return error.exitCode;
-  }
-  if (isArgumentError(error)) {
-    io.stderr(`nitro-decrypt ${name}: ${error.message}\nRun "nitro-decrypt ${name} --help" for its usage.\n`);
-    return 2;
-  }
-  const refusal = toServiceError(error);
+/** The failure on stderr for people, and with `--json` also on stdout for machines. */
+function reportFailure(name: string, error: unknown, io: Io, json: boolean): number {
+  const { exitCode, code, message } = describeFailure(error);
+  if (json) io.stdout(`${JSON.stringify({ error: { code, message } })}\n`);
+  io.stderr(`nitro-decrypt ${name}: ${code === undefined ? "" : `${code}: `}${message}\n`);
+  if (exitCode === 2) io.stderr(`Run "nitro-decrypt ${name} --help" for its usage.\n`);
+  return exitCode;
+}
+
+function describeFailure(error: unknown): { exitCode: 1 | 2; code?: string; message: string } {
+  if (error instanceof CommandFailure) return { exitCode: error.exitCode, message: error.message };
+  if (isArgumentError(error)) return { exitCode: 2, message: error.message };
+  const { code, message } = toServiceError(error);
   // What is behind an ERR_INTERNAL is for whoever sits at the terminal; the causes of refusals are not.
-  const cause = error instanceof ServiceError ? "" : ` (${String(error)})`;
-  io.stderr(`${refusal.code}: ${refusal.message}${cause}\n`);
-  return 1;
+  return { exitCode: 1, code, message: error instanceof ServiceError ? message : `${message} (${String(error)})` };
 }
 
 /** `util.parseArgs` throws a TypeError whose code starts so, with a message made for the person at the terminal. */

@@ -1,0 +1,41 @@
+/** The real process behind `Io`. */
+import type { Io } from "./command.js";
+
+/** Exit code of a process that was told twice to end: 128 + SIGINT, as shells report it. */
+const INTERRUPTED_EXIT_CODE = 130;
+
+/** Takes hold of this process's streams and signals; once per process. */
+export function processIo(): Io {
+  process.stdout.on("error", (error) => {
+    if (!("code" in error) || error.code !== "EPIPE") throw error;
+    process.exit(0); // whoever read our output has gone (`| head`)
+  });
+  return {
+    stdout: (output) => void process.stdout.write(output),
+    stderr: (text) => void process.stderr.write(text),
+    stdin: () => process.stdin,
+    now: () => new Date(),
+    env: process.env,
+    cwd: process.cwd(),
+    color: process.stdout.isTTY === true && (process.env.NO_COLOR ?? "") === "" && process.env.TERM !== "dumb",
+    interrupted: interruption(),
+  };
+}
+
+/**
+ * The first signal asks, the second one ends the process at once. A process that a Node parent has started with an IPC
+ * channel also ends with its parent, whatever became of that: the channel closes.
+ */
+function interruption(): AbortSignal {
+  const controller = new AbortController();
+  const interrupt = (reason: string): void => {
+    if (controller.signal.aborted) process.exit(INTERRUPTED_EXIT_CODE);
+    controller.abort(new Error(reason));
+  };
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => interrupt(signal));
+  process.once("disconnect", () => {
+    if (!controller.signal.aborted) interrupt("the process that started this one has ended");
+  });
+  process.channel?.unref(); // nothing is said on it; it must not keep a finished command alive
+  return controller.signal;
+}
