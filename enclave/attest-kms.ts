@@ -37,20 +37,24 @@ export function attestKms(client: KMSClient, recipient: Recipient): KMSClient {
       const operation = attestedOperation(context.commandName);
       const request = requestFields(args.input);
       const asked = keyAskedFor(request, recipient.keys);
-      const lease = operation && (await recipient.lease());
-      const { output, ...rest } = await next(lease ? { ...args, input: withRecipient(args.input, lease) } : args);
+      if (operation === undefined) {
+        const result = await next(args);
+        checkUnattested(answerFields(result.output), recipient.keys, asked);
+        return result;
+      }
+      const lease = await recipient.lease();
+      const { output, ...rest } = await next({ ...args, input: withRecipient(args.input, lease) });
       const answer = answerFields(output);
       refusePlaintext(answer);
-      if (operation === undefined || lease === undefined) {
-        if (asked !== undefined && answer.KeyId !== undefined) recipient.keys.resolveAnswer(answer.KeyId, asked);
-        return { ...rest, output };
-      }
       if (operation.hasKey) recipient.keys.resolveAnswer(answer.KeyId, asked);
       const plaintext = openAnswer(answer, request, operation, lease);
-      return { ...rest, output: { ...output, CiphertextForRecipient: undefined, [operation.plaintextField]: plaintext } };
+      return {
+        ...rest,
+        output: { ...output, CiphertextForRecipient: undefined, [operation.plaintextField]: plaintext },
+      };
     },
     // Priority low is innermost of its step: what is checked is what other middleware has made of a command, and what
-    // that sees of an answer is what the checks have passed.
+    // that sees of an answer is what has passed the checks.
     { step: "initialize", name: MIDDLEWARE_NAME, priority: "low" },
   );
   return client;
@@ -75,8 +79,17 @@ function keyAskedFor(request: KmsRequestFields, keys: PinnedKeys): PinnedKey | u
 /** API_RecipientInfo; RSAES_OAEP_SHA_256 is the only algorithm there. */
 const withRecipient = (input: ServiceInputTypes, lease: RecipientLease): ServiceInputTypes => ({
   ...input,
-  Recipient: { KeyEncryptionAlgorithm: "RSAES_OAEP_SHA_256", AttestationDocument: copyBytes(lease.attestationDocument) },
+  Recipient: {
+    KeyEncryptionAlgorithm: "RSAES_OAEP_SHA_256",
+    AttestationDocument: copyBytes(lease.attestationDocument),
+  },
 });
+
+/** The answer to an operation that takes no Recipient: it has no plaintext either, and comes from the key asked for. */
+function checkUnattested(answer: KmsAnswerFields, keys: PinnedKeys, asked: PinnedKey | undefined): void {
+  refusePlaintext(answer);
+  if (asked !== undefined && answer.KeyId !== undefined) keys.resolveAnswer(answer.KeyId, asked);
+}
 
 /**
  * Plaintext in an answer has passed through whoever carried it, and means that the Recipient was dropped on the way

@@ -11,15 +11,20 @@ import { isAliasName, PinnedKeys, regionOfKeyArn } from "./pinned-keys.js";
 const MAX_CONFIGURATION_BYTES = 256 * 1024;
 
 const key = z.strictObject({
-  arn: z.string().refine((arn) => regionOfKeyArn(arn) !== undefined, "expected a key ARN, arn:aws:kms:REGION:ACCOUNT:key/ID"),
+  arn: z
+    .string()
+    .refine((arn) => regionOfKeyArn(arn) !== undefined, "expected a key ARN, arn:aws:kms:REGION:ACCOUNT:key/ID"),
   aliases: z.array(z.string().refine(isAliasName, "expected an alias name, alias/NAME")).max(50).default([]),
 });
 
 /** `amazon`: the pinned Amazon roots. Otherwise PEM certificates, one in each text. */
-const roots = z.union([
-  z.literal("amazon"),
-  z.array(z.string().refine(isCaCertificate, "expected the PEM of one CA certificate")).min(1).max(16),
-], 'expected "amazon" or a list of PEM certificates, one CA certificate in each text');
+const roots = z.union(
+  [
+    z.literal("amazon"),
+    z.array(z.string().refine(isCaCertificate, "expected the PEM of one CA certificate")).min(1).max(16),
+  ],
+  'expected "amazon" or a list of PEM certificates, one CA certificate in each text',
+);
 
 const kms = z.strictObject({
   region: z.string().regex(/^[a-z]{2,5}(-[a-z]+)+-\d{1,2}$/, "expected a Region name such as us-east-1"),

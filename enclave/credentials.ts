@@ -56,7 +56,11 @@ export class CredentialsCache {
   #cancelTimer = (): void => undefined;
   #closed = false;
 
-  constructor(options: { readonly services: Pick<ServicesClient, "request">; readonly clock: Clock; readonly log: Logger }) {
+  constructor(options: {
+    readonly services: Pick<ServicesClient, "request">;
+    readonly clock: Clock;
+    readonly log: Logger;
+  }) {
     this.#services = options.services;
     this.#clock = options.clock;
     this.#log = options.log;

@@ -69,7 +69,10 @@ function gatewayClients({ configuration, recipient, services }: KmsClientsOption
     });
   return {
     operations: () => {
-      throw new ServiceError("ERR_GATEWAY_REFUSED", "the gateway transport carries no operation whose answer could be forged");
+      throw new ServiceError(
+        "ERR_GATEWAY_REFUSED",
+        "the gateway transport carries no operation whose answer could be forged",
+      );
     },
     messages: attestKms(allowOnly(create(), "DecryptCommand"), recipient),
     probe: attestKms(allowOnly(create(), "GenerateRandomCommand"), recipient),

@@ -183,7 +183,8 @@ function handshake(stream: Duplex, { hostname, roots, limits }: TunnelOptions): 
       reject(error);
     };
     const onError = (cause: Error): void => fail(handshakeErrorOf(cause, socket));
-    const onClose = (): void => fail(new ServiceError("ERR_KMS_UNAVAILABLE", "the connection ended within the handshake"));
+    const onClose = (): void =>
+      fail(new ServiceError("ERR_KMS_UNAVAILABLE", "the connection ended within the handshake"));
     const onSecure = (): void => {
       settle();
       resolve(socket);
@@ -201,7 +202,9 @@ const ignoreAfterFailure = (): undefined => undefined;
 function handshakeErrorOf(cause: Error, socket: TLSSocket): ServiceError {
   const code = "code" in cause ? String(cause.code) : "";
   if (socket.authorizationError || code.startsWith("ERR_SSL_") || code.startsWith("ERR_TLS_") || code === "EPROTO") {
-    return new ServiceError("ERR_KMS_UNTRUSTED", "expected AWS KMS under the pinned roots, another one answered", { cause });
+    return new ServiceError("ERR_KMS_UNTRUSTED", "expected AWS KMS under the pinned roots, another one answered", {
+      cause,
+    });
   }
   return new ServiceError("ERR_KMS_UNAVAILABLE", "the TLS handshake with AWS KMS failed", { cause });
 }

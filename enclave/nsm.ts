@@ -89,7 +89,10 @@ export class NsmClient {
   async #request<K extends NsmResponse["kind"]>(request: NsmRequest, kind: K, lane: Lane): Promise<Answer<K>> {
     const waiting = this.#lanes[lane];
     if (waiting.length >= this.#limits.maxWaiting) {
-      throw new ServiceError("ERR_BUSY", `NSM ${request.kind}: more than ${this.#limits.maxWaiting} are waiting already`);
+      throw new ServiceError(
+        "ERR_BUSY",
+        `NSM ${request.kind}: more than ${this.#limits.maxWaiting} are waiting already`,
+      );
     }
     const what = `NSM ${request.kind}`;
     const response = await withinDeadline({ clock: this.#clock, deadlineMs: this.#limits.deadlineMs, what }, (signal) =>

@@ -13,7 +13,8 @@ export interface PinnedKey {
   readonly aliases: readonly string[];
 }
 
-const KEY_ARN = /^(arn:aws[a-z-]*:kms:([a-z0-9-]+):(\d{12})):key\/((?:mrk-[0-9a-f]{32})|(?:[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}))$/;
+const KEY_ARN =
+  /^(arn:aws[a-z-]*:kms:([a-z0-9-]+):(\d{12})):key\/((?:mrk-[0-9a-f]{32})|(?:[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}))$/;
 const ALIAS = /^alias\/[a-zA-Z0-9/_-]{1,250}$/;
 
 /** The Region in a key ARN, or undefined if `arn` is not one (API_DescribeKey, "Key ARN"). */
@@ -82,7 +83,8 @@ export class PinnedKeys {
 /** Every name under which KMS knows the key: ARN, id, alias names, alias ARNs. */
 function namesOf(key: PinnedKey): string[] {
   const match = KEY_ARN.exec(key.arn);
-  if (!match) throw new ServiceError("ERR_CONFIGURATION", "kms.keys: expected key ARNs, arn:aws:kms:REGION:ACCOUNT:key/ID");
+  if (!match)
+    throw new ServiceError("ERR_CONFIGURATION", "kms.keys: expected key ARNs, arn:aws:kms:REGION:ACCOUNT:key/ID");
   const [, prefix, , , id] = match;
   if (!key.aliases.every(isAliasName)) {
     throw new ServiceError("ERR_CONFIGURATION", "kms.keys: expected alias names of the form alias/NAME");

@@ -170,7 +170,10 @@ export class RecipientKeys implements Recipient {
     const { nsm, clock, limits } = this.#options;
     const askedAtMs = clock.monotonicMs();
     const bytes = await nsm.attest({ publicKey: current.spki, nonce: null, userData: null }, "kms");
-    const lifetimeMs = Math.min(limits.documentMaxAgeSeconds * 1_000, leafTimeLeftMs(bytes, current.spki) - LEAF_MARGIN_MS);
+    const lifetimeMs = Math.min(
+      limits.documentMaxAgeSeconds * 1_000,
+      leafTimeLeftMs(bytes, current.spki) - LEAF_MARGIN_MS,
+    );
     current.document = { bytes, freshUntilMs: askedAtMs + lifetimeMs };
     return bytes;
   }

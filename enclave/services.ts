@@ -49,7 +49,8 @@ export class ServicesClient {
         }),
       signal,
     );
-    if (status !== 200) throw new ServiceError(failureCode, `expected status 200 of the parent's services, got ${status}`);
+    if (status !== 200)
+      throw new ServiceError(failureCode, `expected status 200 of the parent's services, got ${status}`);
     return new TextDecoder().decode(answer);
   }
 

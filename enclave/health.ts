@@ -1,0 +1,137 @@
+/**
+ * How the enclave is: what its parts last saw, told without asking anybody (`/healthz`), and whether an attested KMS call
+ * really succeeds (`/readyz`). No secret and no input is in either.
+ */
+import type { KMSClient } from "@aws-sdk/client-kms";
+import { GenerateRandomCommand } from "@aws-sdk/client-kms";
+import { wipe } from "../shared/bytes.js";
+import type { ErrorCode } from "../shared/errors.js";
+import { ServiceError, toServiceError } from "../shared/errors.js";
+import type { Clock } from "./clock.js";
+import type { CredentialsCache, CredentialsState } from "./credentials.js";
+import { withinDeadline } from "./deadline.js";
+import { kmsErrorOf } from "./kms-errors.js";
+import type { NsmClient, NsmState } from "./nsm.js";
+import type { RecipientKeys, RecipientState } from "./recipient.js";
+
+/** How long a successful probe counts, and a failed one: probes must not become load of their own. */
+const SUCCESS_MS = 5_000;
+const FAILURE_MS = 1_000;
+const PROBE_DEADLINE_MS = 10_000;
+const PROBE_BYTES = 32;
+
+/** How calls to KMS went lately. */
+export interface KmsState {
+  readonly status: "unknown" | "ok" | "failed";
+  readonly failure: ErrorCode | undefined;
+  readonly ageSeconds: number | undefined;
+}
+
+/** Refusals that KMS gives for one request say nothing about whether it can be reached. */
+const SAYS_NOTHING: ReadonlySet<ErrorCode> = new Set(["ERR_KMS_DENIED", "ERR_KMS_REFUSED", "ERR_KMS_KEY", "ERR_BUSY"]);
+
+/** Remembers how the last call to KMS ended. */
+export class KmsHealth {
+  readonly #clock: Clock;
+  #last: { readonly atMs: number; readonly failure: ErrorCode | undefined } | undefined;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** Makes a call to KMS and remembers how it ended. @throws what `kmsErrorOf` makes of its failure. */
+  async watch<T>(call: () => Promise<T>): Promise<T> {
+    try {
+      const result = await call();
+      this.#last = { atMs: this.#clock.monotonicMs(), failure: undefined };
+      return result;
+    } catch (cause) {
+      const error = kmsErrorOf(cause);
+      if (error instanceof ServiceError && !SAYS_NOTHING.has(error.code)) {
+        this.#last = { atMs: this.#clock.monotonicMs(), failure: error.code };
+      }
+      throw error;
+    }
+  }
+
+  get state(): KmsState {
+    if (this.#last === undefined) return { status: "unknown", failure: undefined, ageSeconds: undefined };
+    const { atMs, failure } = this.#last;
+    const ageSeconds = Math.floor((this.#clock.monotonicMs() - atMs) / 1_000);
+    return { status: failure === undefined ? "ok" : "failed", failure, ageSeconds };
+  }
+}
+
+/** Whether an attested KMS call succeeds: asked at most once at a time, and remembered for seconds. */
+export class Readiness {
+  readonly #probe: KMSClient;
+  readonly #health: KmsHealth;
+  readonly #clock: Clock;
+  #last: { readonly untilMs: number; readonly failure: ErrorCode | undefined } | undefined;
+  #probing: Promise<void> | undefined;
+
+  constructor(options: { readonly probe: KMSClient; readonly health: KmsHealth; readonly clock: Clock }) {
+    this.#probe = options.probe;
+    this.#health = options.health;
+    this.#clock = options.clock;
+  }
+
+  /** Returns when KMS has lately answered an attested call. @throws ServiceError ERR_NOT_READY; its message has the reason's code. */
+  async assertReady(): Promise<void> {
+    if (this.#last === undefined || this.#clock.monotonicMs() >= this.#last.untilMs) {
+      this.#probing ??= this.#ask().finally(() => {
+        this.#probing = undefined;
+      });
+      await this.#probing;
+    }
+    const failure = this.#last?.failure;
+    if (failure !== undefined)
+      throw new ServiceError("ERR_NOT_READY", `the attested probe of AWS KMS ended in ${failure}`);
+  }
+
+  /** One attested GenerateRandom, whose bytes are thrown away. */
+  async #ask(): Promise<void> {
+    const deadline = { clock: this.#clock, deadlineMs: PROBE_DEADLINE_MS, what: "the attested probe of AWS KMS" };
+    try {
+      const { Plaintext } = await withinDeadline(deadline, (abortSignal) =>
+        this.#health.watch(() =>
+          this.#probe.send(new GenerateRandomCommand({ NumberOfBytes: PROBE_BYTES }), { abortSignal }),
+        ),
+      );
+      if (Plaintext) wipe(Plaintext);
+      this.#last = { untilMs: this.#clock.monotonicMs() + SUCCESS_MS, failure: undefined };
+    } catch (error) {
+      this.#last = { untilMs: this.#clock.monotonicMs() + FAILURE_MS, failure: toServiceError(error).code };
+    }
+  }
+}
+
+/** What `GET /healthz` answers. */
+export interface HealthReport {
+  readonly status: "ok" | "degraded";
+  readonly nsm: NsmState;
+  readonly kms: KmsState;
+  readonly recipient: RecipientState;
+  /** Absent where the transport needs none (gateway). */
+  readonly credentials: CredentialsState | undefined;
+}
+
+export interface HealthSources {
+  readonly nsm: Pick<NsmClient, "state">;
+  readonly kms: KmsHealth;
+  readonly recipient: Pick<RecipientKeys, "state">;
+  readonly credentials: Pick<CredentialsCache, "state"> | undefined;
+}
+
+/** The report of now. */
+export function healthReport({ nsm, kms, recipient, credentials }: HealthSources): HealthReport {
+  const credentialsFail = credentials !== undefined && credentials.state.failure !== undefined;
+  const degraded = nsm.state === "failed" || kms.state.status === "failed" || credentialsFail;
+  return {
+    status: degraded ? "degraded" : "ok",
+    nsm: nsm.state,
+    kms: kms.state,
+    recipient: recipient.state,
+    credentials: credentials?.state,
+  };
+}
