@@ -9,7 +9,7 @@
  */
 import { readdir, readFile, readlink } from "node:fs/promises";
 import { join } from "node:path";
-import { pcr3OfRole, pcr4OfInstance } from "../shared/attestation/pcr.js";
+import { pcr3OfRole, pcr4OfInstance, zeroPcr } from "../shared/attestation/pcr.js";
 import { concatBytes, utf8 } from "../shared/bytes.js";
 import { measureImage } from "../shared/eif.js";
 
@@ -53,8 +53,6 @@ export interface LaunchOptions {
   /** Attached with `--debug-mode`: the image's measurements (PCR 0, 1, 2 and 8) are zero. */
   readonly debug?: boolean;
 }
-
-export const PCR_BYTES = 48;
 
 /** Reads all parts of an image. */
 export async function readImage(sources: ImageSources): Promise<EnclaveImage> {
@@ -125,9 +123,7 @@ const padded = (bytes: Uint8Array): Uint8Array => concatBytes(bytes, new Uint8Ar
  * elsewhere. In debug mode the image's four are zero and the other two are not.
  */
 export async function bootPcrs(image: EnclaveImage, launch: LaunchOptions): Promise<ReadonlyMap<number, Uint8Array>> {
-  const pcrs = new Map<number, Uint8Array>(
-    Array.from({ length: 16 }, (_, index) => [index, new Uint8Array(PCR_BYTES)]),
-  );
+  const pcrs = new Map<number, Uint8Array>(Array.from({ length: 16 }, (_, index) => [index, zeroPcr()]));
   if (launch.debug !== true) {
     const { pcr0, pcr1, pcr2, pcr8 } = await measureImage(image);
     pcrs.set(0, pcr0).set(1, pcr1).set(2, pcr2);

@@ -6,11 +6,11 @@
  * that the NSM wrote until mid-2025. Every override changes one thing and is made before the signature (but `editDocument`),
  * so that a wrong document is refused for what is wrong with it.
  */
-import { pcr4OfInstance } from "../../shared/attestation/pcr.js";
+import { pcr4OfInstance, zeroPcr } from "../../shared/attestation/pcr.js";
 import { concatBytes, copyBytes } from "../../shared/bytes.js";
 import type { CborValue } from "../../shared/cbor.js";
 import { encodeCbor } from "../../shared/cbor.js";
-import { encodeSigStructure } from "../../shared/cose.js";
+import { encodeProtectedHeader, encodeSigStructure } from "../../shared/cose.js";
 import type { Clock } from "../clock.js";
 import type { InstanceAuthority, Leaf, NitroPki } from "../pki/nitro-pki.js";
 import { createModuleId } from "./module-id.js";
@@ -51,8 +51,6 @@ export interface DocumentOverrides {
   readonly editDocument?: (document: Uint8Array) => Uint8Array;
 }
 
-/** {1: -35}: alg ES384. */
-const PROTECTED_HEADER = Uint8Array.of(0xa1, 0x01, 0x38, 0x22);
 const EMPTY_MAP = Uint8Array.of(0xa0);
 const ARRAY_OF_FOUR = Uint8Array.of(0x84);
 const MAP_START = Uint8Array.of(0xbf);
@@ -65,7 +63,7 @@ export async function signDocument(
   overrides: DocumentOverrides = {},
 ): Promise<Uint8Array<ArrayBuffer>> {
   const payload = encodePayload(overriddenEntries(payloadEntries(fields, leaf), overrides), overrides);
-  const protectedHeader = overrides.protectedHeader ?? PROTECTED_HEADER;
+  const protectedHeader = overrides.protectedHeader ?? encodeProtectedHeader();
   const rawSignature = await signEs384(
     encodeSigStructure(protectedHeader, payload),
     overrides.signingKey ?? leaf.privateKey,
@@ -139,7 +137,7 @@ export interface DocumentMakerOptions {
 
 /** PCR 0 to 15 of an enclave that is not in debug mode: 0, 1 and 2 of bytes a0, a1 and a2, the right PCR4, zeros elsewhere. */
 export async function examplePcrs(instanceId: string): Promise<Map<number, Uint8Array>> {
-  const pcrs = new Map(Array.from({ length: 16 }, (_, index) => [index, new Uint8Array(48)]));
+  const pcrs = new Map(Array.from({ length: 16 }, (_, index) => [index, zeroPcr()]));
   for (const index of [0, 1, 2]) pcrs.get(index)?.fill(0xa0 + index);
   return pcrs.set(4, await pcr4OfInstance(instanceId));
 }

@@ -3,13 +3,12 @@
  * Refusals are the device's error codes, returned and not thrown: a refused request is an answer, too.
  */
 import { createHash } from "node:crypto";
+import { PCR_BYTES, PCR_COUNT, zeroPcr } from "../../shared/attestation/pcr.js";
 import { copyBytes } from "../../shared/bytes.js";
 import type { NsmErrorCode } from "../../shared/nsm.js";
 
-export const PCR_COUNT = 32;
 /** Registers 0 to 15 belong to the platform. */
 export const PLATFORM_PCR_COUNT = 16;
-const PCR_BYTES = 48;
 
 export type PcrRefusal = Extract<NsmErrorCode, "InvalidIndex" | "ReadOnlyIndex">;
 
@@ -24,7 +23,7 @@ export class PcrRegisters {
   /** The state at boot: `initial` values (zeros where there is none), the platform's registers locked. */
   constructor(initial: ReadonlyMap<number, Uint8Array>) {
     this.#registers = Array.from({ length: PCR_COUNT }, (_, index) => ({
-      value: copyBytes(initial.get(index) ?? new Uint8Array(PCR_BYTES)),
+      value: copyBytes(initial.get(index) ?? zeroPcr()),
       locked: index < PLATFORM_PCR_COUNT,
     }));
     const foreign = [...initial].some(

@@ -6,6 +6,7 @@
  * public_key over 1024 bytes; here they are InputTooLarge. Whatever the bytes of a request are, the answer is a response.
  * Requests are served one at a time and in order, as the kernel's driver does under its mutex.
  */
+import { PCR_COUNT } from "../../shared/attestation/pcr.js";
 import { ServiceError } from "../../shared/errors.js";
 import type { Nsm, NsmErrorCode, NsmRequest, NsmResponse } from "../../shared/nsm.js";
 import { decodeNsmRequest, encodeNsmResponse, NSM_MAX_REQUEST_BYTES } from "../../shared/nsm.js";
@@ -15,7 +16,7 @@ import { bootPcrs } from "../image.js";
 import type { InstanceAuthority, Leaf, NitroPki } from "../pki/nitro-pki.js";
 import { signDocument } from "./document.js";
 import { createModuleId } from "./module-id.js";
-import { PCR_COUNT, PcrRegisters } from "./registers.js";
+import { PcrRegisters } from "./registers.js";
 
 const MAX_FIELD_BYTES = 1024;
 const RANDOM_BYTES = 256;
