@@ -5,7 +5,7 @@
  * signed part (RFC 5758 §3.2); a P-384 public key as named curve and uncompressed point (RFC 5480 §2); names of
  * UTF8String, PrintableString and IA5String with one common name; the extensions basicConstraints and keyUsage.
  * Refused: every other version, algorithm, curve and point form; unique identifiers; a serial number that is not positive
- * or is over 20 octets; an extension that occurs twice; a critical extension other than those two. Other extensions
+ * or is over 160 bits; an extension that occurs twice; a critical extension other than those two. Other extensions
  * (key identifiers, CRL distribution points) are signed but have no effect: AWS says that CRLs must not be checked.
  *
  * A parsed certificate is well-formed and nothing more: who signed it and whether it may sign others is cert-path.ts's to say.
@@ -125,10 +125,10 @@ function assertVersion3(tbs: DerReader): void {
 }
 
 function readSerial(tbs: DerReader): Uint8Array<ArrayBuffer> {
-  const octets = tbs.peek().content.length;
   const serial = tbs.unsignedInteger();
-  // AV-08 RFC 5280 §4.1.2.2: positive, and at most 20 octets as encoded
-  if (serial[0] === 0 || octets > 20) throw malformed("serial number is not positive, or is over 20 octets");
+  // AV-08 RFC 5280 §4.1.2.2: positive and of at most 20 octets. AWS's instance certificates have 160-bit numbers, half of
+  // which need a 21st octet for their sign, so that one is not counted.
+  if (serial[0] === 0 || serial.length > 20) throw malformed("serial number is not in 1..2^160-1");
   return serial;
 }
 
