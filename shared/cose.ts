@@ -9,7 +9,7 @@
  * The framing is not signed (the tag may come and go) and ECDSA signatures have twins, so the bytes of a message do not
  * identify it: never use their hash as a key.
  */
-import { concatBytes, equalBytes } from "./bytes.js";
+import { equalBytes } from "./bytes.js";
 import { decodeCbor, encodeCbor, isCborBytes } from "./cbor.js";
 import { ServiceError } from "./errors.js";
 
@@ -79,15 +79,6 @@ function assertProtectedHeader(bytes: Uint8Array): void {
 export function encodeSigStructure(protectedHeader: Uint8Array, payload: Uint8Array): Uint8Array<ArrayBuffer> {
   return encodeCbor(["Signature1", protectedHeader, new Uint8Array(0), payload]);
 }
-
-/** The message in the form of genuine documents: untagged. For the simulator. */
-export function encodeCoseSign1({ protectedHeader, payload, rawSignature }: CoseSign1): Uint8Array<ArrayBuffer> {
-  return encodeCbor([protectedHeader, new Map(), payload, rawSignature]);
-}
-
-/** The same message under tag 18, as the AWS text has it: equally valid. */
-export const tagCoseSign1 = (untagged: Uint8Array): Uint8Array<ArrayBuffer> =>
-  concatBytes(Uint8Array.of(0xc0 | TAG_COSE_SIGN1), untagged);
 
 /**
  * Verifies the signature with a P-384 key. On return the holder of that key signed exactly this payload; whose key it is
