@@ -11,8 +11,7 @@ import { concatBytes, copyBytes } from "../../shared/bytes.js";
 import type { CborValue } from "../../shared/cbor.js";
 import { encodeCbor } from "../../shared/cbor.js";
 import { encodeProtectedHeader, encodeSigStructure } from "../../shared/cose.js";
-import type { Clock } from "../clock.js";
-import type { InstanceAuthority, Leaf, NitroPki } from "../pki/nitro-pki.js";
+import type { Leaf, NitroPki } from "../pki/nitro-pki.js";
 import { createModuleId } from "./module-id.js";
 
 /** What a document says. */
@@ -129,7 +128,6 @@ async function signEs384(message: Uint8Array, key: CryptoKey): Promise<Uint8Arra
 /** What `createDocumentMaker` is given. */
 export interface DocumentMakerOptions {
   readonly pki: NitroPki;
-  readonly clock: Clock;
   readonly instanceId?: string;
   /** PCR values; `examplePcrs(instanceId)` if left out. */
   readonly pcrs?: ReadonlyMap<number, Uint8Array>;
@@ -152,17 +150,16 @@ export interface DocumentMaker {
 
 /** A document maker for an enclave that has just started; its leaf is issued once, now. */
 export async function createDocumentMaker(options: DocumentMakerOptions): Promise<DocumentMaker> {
-  const { pki, clock, instanceId = "i-0123456789abcdef0" } = options;
-  const authority: InstanceAuthority = pki.issueInstance(instanceId);
-  const moduleId = createModuleId(instanceId, clock());
-  const leaf = await authority.issueLeaf(moduleId);
+  const { pki, instanceId = "i-0123456789abcdef0" } = options;
+  const moduleId = createModuleId(instanceId, pki.clock());
+  const leaf = await pki.issueInstance(instanceId).issueLeaf(moduleId);
   const pcrs = options.pcrs ?? (await examplePcrs(instanceId));
   return {
     moduleId,
     leaf,
     make: (fields = {}, overrides = {}) =>
       signDocument(
-        { moduleId, timestampMs: clock().getTime(), pcrs, userData: null, nonce: null, publicKey: null, ...fields },
+        { moduleId, timestampMs: pki.clock().getTime(), pcrs, userData: null, nonce: null, publicKey: null, ...fields },
         leaf,
         overrides,
       ),

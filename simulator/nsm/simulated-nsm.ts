@@ -23,10 +23,9 @@ const RANDOM_BYTES = 256;
 /** Real documents were signed up to 8523 s after their leaf's notBefore, of its 10803 s. */
 const LEAF_RENEWED_BEFORE_END_MS = (10803 - 8523) * 1000;
 
-/** An enclave to be: what it boots, where, and under which PKI. */
+/** An enclave to be: what it boots, where, and under which PKI (whose clock it has). */
 export interface BootOptions extends LaunchOptions {
   readonly pki: NitroPki;
-  readonly clock: Clock;
   readonly image: EnclaveImage;
   /** The form of the payload: today's ("indefinite") or that until mid-2025. */
   readonly documentForm?: "indefinite" | "definite";
@@ -34,9 +33,9 @@ export interface BootOptions extends LaunchOptions {
 
 /** Boots an enclave from an image as far as its NSM is concerned. */
 export async function bootSimulatedNsm(options: BootOptions): Promise<SimulatedNsm> {
-  const { pki, clock, image, instanceId, documentForm = "indefinite" } = options;
+  const { pki, image, instanceId, documentForm = "indefinite" } = options;
   const pcrs = await bootPcrs(image, options);
-  return new SimulatedNsm({ authority: pki.issueInstance(instanceId), clock, pcrs, documentForm });
+  return new SimulatedNsm({ authority: pki.issueInstance(instanceId), clock: pki.clock, pcrs, documentForm });
 }
 
 export interface SimulatedNsmState {

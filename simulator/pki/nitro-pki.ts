@@ -54,6 +54,8 @@ export interface InstanceAuthority {
 
 export interface NitroPki {
   readonly region: string;
+  /** The clock that dates certificates, and the documents signed with them. */
+  readonly clock: Clock;
   readonly root: SimulatedRoot;
   /** What a verifier must be given to accept documents of this PKI. */
   readonly trustAnchor: TrustAnchor;
@@ -93,6 +95,7 @@ export async function createNitroPki(options: NitroPkiOptions): Promise<NitroPki
   const zonal = renewed(issuing, "zonal", LIFETIME_MS.instance, regional, zonalSpec);
   return {
     region,
+    clock,
     root,
     trustAnchor: trustAnchorFromSha256(
       "simulated Nitro root",

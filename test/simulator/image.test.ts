@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { concatBytes, isAllZero, toHex, utf8 } from "../../shared/bytes.js";
-import type { EnclaveImage, LaunchOptions } from "../../simulator/image.js";
+import type { EnclaveImage, LaunchOptions, RamdiskSource } from "../../simulator/image.js";
 import { bootPcrs, entriesOfFolder, ramdiskOf, readImage } from "../../simulator/image.js";
 import { runCommand } from "../support/project.js";
 import { INSTANCE_ID } from "./fixtures.js";
@@ -134,7 +134,9 @@ describe("a ramdisk from a folder", () => {
   });
 
   test("gives the image other measurements when a file changes its name", async () => {
-    const named = (path: string) => ({ entries: new Map([[path, { kind: "file", content: utf8("x") }]]) }) as const;
+    const named = (path: string): RamdiskSource => ({
+      entries: new Map([[path, { kind: "file", content: utf8("x") }]]),
+    });
     const sources = { kernel: IMAGE.kernel, cmdline: "quiet" };
     const before = await nonZero(await readImage({ ...sources, ramdisks: [named("a")] }));
     expect((await nonZero(await readImage({ ...sources, ramdisks: [named("b")] })))[1]).not.toBe(before[1]);

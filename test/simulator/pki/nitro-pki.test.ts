@@ -2,6 +2,7 @@
 import { X509Certificate as NodeCertificate } from "node:crypto";
 import { beforeAll, describe, expect, test } from "vitest";
 import { equalBytes, toHex } from "../../../shared/bytes.js";
+import { parseCertificate } from "../../../shared/x509.js";
 import type { NitroPki } from "../../../simulator/pki/nitro-pki.js";
 import { SIMULATED_ROOT_MARKER } from "../../../simulator/pki/profile.js";
 import type { Extension } from "../../../simulator/pki/x509.js";
@@ -50,6 +51,18 @@ describe("the chain", () => {
       expect(tbs.split(outer)).toHaveLength(3);
       expect(tbs).toContain("a003020102");
     }
+  });
+
+  test("is inside the profile that the verifier's own reader has", () => {
+    const read = chain.map((certificate) => parseCertificate(new Uint8Array(certificate.rawData)));
+    expect(read.map(({ subjectCommonName }) => subjectCommonName?.replace(/^[0-9a-f]{16}/, "<id>"))).toEqual([
+      "aws.nitro-enclaves",
+      "<id>.us-east-1.aws.nitro-enclaves",
+      "<id>.zonal.us-east-1.aws.nitro-enclaves",
+      `${INSTANCE_ID}.us-east-1.aws.nitro-enclaves`,
+      `${MODULE_ID}.us-east-1.aws`,
+    ]);
+    expect(read.map(({ notAfter }) => notAfter)).toEqual(chain.map(({ notAfter }) => notAfter));
   });
 
   test("stands under an anchor that is the root's hash", () => {
