@@ -12,11 +12,10 @@ export function collect(stream: Readable): Promise<Buffer> {
   });
 }
 
-/** Resolves when the stream has closed, in order or by an error. */
-export function closedStream(stream: Readable): Promise<void> {
+/** Resolves when the other side has let go of the stream: by its end, or by an error. What it still sent is dropped. */
+export function released(stream: Readable): Promise<void> {
   return new Promise((resolve) => {
-    stream.on("error", () => resolve());
-    if (stream.closed) resolve();
-    else stream.once("close", () => resolve());
+    for (const event of ["end", "error", "close"]) stream.on(event, () => resolve());
+    stream.resume();
   });
 }
