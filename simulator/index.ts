@@ -1,0 +1,31 @@
+/** `nitro-decrypt/simulator`: the Nitro platform and AWS KMS under another root, for tests and for trying things out. */
+export type { TrustAnchor } from "../shared/attestation/trust-anchor.js";
+export type { Nsm } from "../shared/nsm.js";
+export type { Clock } from "./clock.js";
+export type {
+  EnclaveImage,
+  ImageSources,
+  LaunchOptions,
+  RamdiskEntries,
+  RamdiskEntry,
+  RamdiskSource,
+} from "./image.js";
+export { bootPcrs, readImage } from "./image.js";
+export type { ImdsOptions, SimulatedImds } from "./imds.js";
+export { startImds } from "./imds.js";
+export type { AuditLog, AuditRecord } from "./kms/audit.js";
+export type { AccessKey, SessionCredentials } from "./kms/principals.js";
+export { ADMINISTRATOR_POLICY, Principals } from "./kms/principals.js";
+export type { KmsOptions, SimulatedKms } from "./kms/server.js";
+export { startKms } from "./kms/server.js";
+export { connectSimulatedNsm } from "./nsm/client.js";
+export type { NsmServer } from "./nsm/server.js";
+export { serveNsm } from "./nsm/server.js";
+export type { BootOptions } from "./nsm/simulated-nsm.js";
+export { bootSimulatedNsm, SimulatedNsm } from "./nsm/simulated-nsm.js";
+export type { NitroPki, NitroPkiOptions, SimulatedRoot } from "./pki/nitro-pki.js";
+export { createNitroPki, createSimulatedRoot } from "./pki/nitro-pki.js";
+export { exportRoot, importRoot, readRootFile, writeRootFile } from "./pki/root-file.js";
+export type { IssuedCredentials } from "./role-credentials.js";
+export type { BootedEnclave, Simulation, SimulationOptions } from "./simulation.js";
+export { exampleImage, startSimulation } from "./simulation.js";

@@ -1,0 +1,153 @@
+/**
+ * The audit log: one record per call in CloudTrail's own field set (CloudTrail User Guide, "CloudTrail record contents";
+ * KMS Developer Guide, "Logging AWS KMS API calls"), refused calls included. A byte string is never recorded, whatever
+ * its name: plaintexts, ciphertexts, documents and keys are all byte strings.
+ */
+import { randomUUID } from "node:crypto";
+import { toHex } from "../../shared/bytes.js";
+import type { KmsError } from "./errors.js";
+import type { CallTrace } from "./operation.js";
+import type { IssuedKey } from "./principals.js";
+import type { AttestedRecipient } from "./recipient.js";
+
+/** One CloudTrail record; the members that this simulator fills. */
+export interface AuditRecord {
+  readonly eventVersion: "1.11";
+  readonly userIdentity: Readonly<Record<string, unknown>>;
+  /** ISO 8601 in seconds. */
+  readonly eventTime: string;
+  readonly eventSource: "kms.amazonaws.com";
+  readonly eventName: string;
+  readonly awsRegion: string;
+  readonly sourceIPAddress: string;
+  readonly userAgent: string;
+  readonly errorCode?: string;
+  readonly errorMessage?: string;
+  readonly requestParameters: Readonly<Record<string, unknown>> | null;
+  readonly responseElements: null;
+  /** `recipient`: what the attestation document says, for calls that carried a verified one. */
+  readonly additionalEventData?: { readonly recipient: Readonly<Record<string, string>> };
+  readonly requestID: string;
+  readonly eventID: string;
+  readonly readOnly: boolean;
+  readonly resources: readonly { readonly accountId: string; readonly type: string; readonly ARN: string }[];
+  readonly eventType: "AwsApiCall";
+  readonly managementEvent: true;
+  readonly recipientAccountId: string;
+  readonly eventCategory: "Management";
+}
+
+/** What is known of a call when it has ended. */
+export interface FinishedCall {
+  readonly eventName: string;
+  readonly readOnly: boolean;
+  readonly requestId: string;
+  readonly now: Date;
+  readonly region: string;
+  readonly accountId: string;
+  readonly sourceIp: string;
+  readonly userAgent: string;
+  /** Undefined if the signature did not verify. */
+  readonly key: IssuedKey | undefined;
+  readonly trace: CallTrace;
+  readonly error: KmsError | undefined;
+}
+
+const DEFAULT_CAPACITY = 10_000;
+
+/** The newest records, in memory. */
+export class AuditLog {
+  readonly #capacity: number;
+  #records: AuditRecord[] = [];
+
+  constructor(capacity = DEFAULT_CAPACITY) {
+    this.#capacity = capacity;
+  }
+
+  /** Oldest first. */
+  get records(): readonly AuditRecord[] {
+    return [...this.#records];
+  }
+
+  append(call: FinishedCall): void {
+    this.#records.push(recordOf(call));
+    // Twice the capacity before it is cut, so that appending stays cheap.
+    if (this.#records.length >= 2 * this.#capacity) this.#records = this.#records.slice(-this.#capacity);
+  }
+}
+
+function recordOf(call: FinishedCall): AuditRecord {
+  const { error, key, trace } = call;
+  const recipient = trace.recipient && recipientElement(trace.recipient);
+  return {
+    eventVersion: "1.11",
+    userIdentity: userIdentity(key),
+    eventTime: `${call.now.toISOString().slice(0, 19)}Z`,
+    eventSource: "kms.amazonaws.com",
+    eventName: call.eventName,
+    awsRegion: call.region,
+    sourceIPAddress: call.sourceIp,
+    userAgent: call.userAgent,
+    ...(error === undefined ? {} : { errorCode: error.type, errorMessage: error.message }),
+    requestParameters: requestParameters(trace.parameters),
+    responseElements: null,
+    ...(recipient === undefined ? {} : { additionalEventData: { recipient } }),
+    requestID: call.requestId,
+    eventID: randomUUID(),
+    readOnly: call.readOnly,
+    resources: trace.resources
+      .filter(({ arn }) => arn !== "*")
+      .map(({ arn, accountId }) => ({
+        accountId,
+        type: arn.includes(":alias/") ? "AWS::KMS::Alias" : "AWS::KMS::Key",
+        ARN: arn,
+      })),
+    eventType: "AwsApiCall",
+    managementEvent: true,
+    recipientAccountId: trace.resources[0]?.accountId ?? call.accountId,
+    eventCategory: "Management",
+  };
+}
+
+function userIdentity(key: IssuedKey | undefined): Readonly<Record<string, unknown>> {
+  if (key === undefined) return { type: "Unknown" };
+  const { kind, userId, arn, accountId, roleArn } = key.principal;
+  const types = { root: "Root", user: "IAMUser", session: "AssumedRole" };
+  const common = { type: types[kind], principalId: userId, arn, accountId, accessKeyId: key.accessKeyId };
+  if (kind === "user") return { ...common, userName: arn.slice(arn.lastIndexOf("/") + 1) };
+  if (roleArn === undefined) return common;
+  const [principalId = ""] = userId.split(":");
+  const userName = roleArn.slice(roleArn.lastIndexOf("/") + 1);
+  return {
+    ...common,
+    sessionContext: { sessionIssuer: { type: "Role", principalId, arn: roleArn, accountId, userName } },
+  };
+}
+
+/** The members of the request in CloudTrail's lower camel case, byte strings and what contains them left out. */
+function requestParameters(input: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> | null {
+  const recorded = Object.entries(input).filter(
+    ([name, value]) =>
+      name !== "Recipient" && name !== "GrantTokens" && !(value instanceof Uint8Array) && value !== undefined,
+  );
+  if (recorded.length === 0) return null;
+  return Object.fromEntries(
+    recorded.map(([name, value]) => [name.charAt(0).toLowerCase() + name.slice(1), plain(value)]),
+  );
+}
+
+const plain = (value: unknown): unknown => (value instanceof Map ? Object.fromEntries(value) : value);
+
+/** The PCRs that CloudTrail shows (KMS Developer Guide, "AWS CloudTrail entries for Nitro enclaves"). */
+const RECORDED_PCRS: readonly (readonly [number, string])[] = [
+  [0, "attestationDocumentEnclaveImageDigest"],
+  ...[1, 2, 3, 4, 8].map((index) => [index, `attestationDocumentEnclavePCR${index}`] as const),
+];
+
+function recipientElement({ attestation }: AttestedRecipient): Readonly<Record<string, string>> {
+  const pcrs = RECORDED_PCRS.flatMap(([index, name]) => {
+    const value = attestation.pcrs.get(index);
+    return value === undefined ? [] : [[name, toHex(value)] as const];
+  });
+  return Object.fromEntries([["attestationDocumentModuleId", attestation.moduleId], ...pcrs]);
+}

@@ -1,0 +1,152 @@
+/**
+ * What an operation of the KMS API is, and the one order in which each of them runs: validate, verify the recipient, find
+ * what the call is about, authorise every action that it needs, and only then act. An operation says the parts; it cannot
+ * leave out a step.
+ */
+import type { z } from "zod";
+import { toBase64 } from "../../shared/bytes.js";
+import type { Resource } from "./authorization.js";
+import { assertAuthorized } from "./authorization.js";
+import { sealForRecipient } from "./ciphertext-for-recipient.js";
+import { KmsError } from "./errors.js";
+import type { KeyStore } from "./keys.js";
+import type { ConditionValues } from "./policy/conditions.js";
+import type { Principal } from "./principals.js";
+import type { AttestedRecipient, RecipientInfo, RecipientSettings } from "./recipient.js";
+import { recipientConditions, verifyRecipient } from "./recipient.js";
+import { parseInput } from "./schema.js";
+
+/** Condition values that a request has of itself, by key in any case. */
+export type Conditions = Iterable<readonly [key: string, values: readonly string[]]>;
+
+/** One permission that a call needs. */
+export interface Demand {
+  readonly action: string;
+  readonly resource: Resource;
+  readonly conditions?: Conditions;
+}
+
+/** Who calls, when and over what: the same for every operation. */
+export interface Caller {
+  readonly principal: Principal;
+  readonly now: Date;
+  /** `aws:SourceIp`, `aws:SecureTransport` and the like. */
+  readonly conditions: Conditions;
+}
+
+/** What a handler works with. */
+export interface Call<Input> extends Caller {
+  readonly input: Input;
+  readonly keys: KeyStore;
+  readonly recipient: AttestedRecipient | undefined;
+}
+
+/** The members of an answer; bytes become base64 and dates seconds since 1970. */
+export type Answer = Readonly<Record<string, unknown>>;
+
+/** What the audit record of a call is made from; filled as far as the call gets. */
+export interface CallTrace {
+  parameters: Readonly<Record<string, unknown>>;
+  resources: readonly Resource[];
+  recipient: AttestedRecipient | undefined;
+}
+
+export interface OperationDefinition<Input, Subject> {
+  readonly name: string;
+  readonly readOnly: boolean;
+  readonly input: z.ZodType<Input>;
+  /** What the call is about, found and not yet authorised. @throws KmsError NotFoundException and the like */
+  readonly subject: (call: Call<Input>) => Subject;
+  readonly demands: (call: Call<Input>, subject: Subject) => readonly Demand[];
+  readonly perform: (call: Call<Input>, subject: Subject) => Answer | Promise<Answer>;
+}
+
+/** What operations run in. */
+export interface OperationEnvironment {
+  readonly keys: KeyStore;
+  readonly recipientSettings: RecipientSettings;
+}
+
+/** An operation of the table, its input type hidden. */
+export interface Operation {
+  readonly name: string;
+  readonly readOnly: boolean;
+  /** Runs the whole call. @throws KmsError */
+  run(json: unknown, caller: Caller, environment: OperationEnvironment, trace: CallTrace): Promise<Answer>;
+}
+
+/** The members that mean the same wherever they occur. */
+interface CommonInput {
+  readonly Recipient?: RecipientInfo | undefined;
+  readonly DryRun?: boolean | undefined;
+}
+
+/** Makes an operation of its parts. */
+export function defineOperation<Input extends CommonInput & Readonly<Record<string, unknown>>, Subject>(
+  definition: OperationDefinition<Input, Subject>,
+): Operation {
+  const { name, readOnly } = definition;
+  return {
+    name,
+    readOnly,
+    run: async (json, caller, { keys, recipientSettings }, trace) => {
+      const input = parseInput(definition.input, json);
+      trace.parameters = input;
+      const { Recipient: info } = input;
+      const recipient = info && (await verifyRecipient(info, recipientSettings, caller.now));
+      trace.recipient = recipient;
+      const call: Call<Input> = { ...caller, input, keys, recipient };
+      const subject = definition.subject(call);
+      const demands = definition.demands(call, subject);
+      trace.resources = demands.map((demand) => demand.resource);
+      for (const demand of demands) assertAllowed(demand, call);
+      const answer = await definition.perform(call, subject);
+      if (input.DryRun === true) {
+        throw new KmsError(
+          "DryRunOperationException",
+          "The request would have succeeded, but the DryRun option is set.",
+          412,
+        );
+      }
+      return answer;
+    },
+  };
+}
+
+function assertAllowed(demand: Demand, call: Call<unknown>): void {
+  const values = new Map<string, readonly string[]>();
+  for (const source of [call.conditions, recipientConditions(call.recipient), demand.conditions ?? []]) {
+    for (const [key, value] of source)
+      values.set(key.toLowerCase(), [...(values.get(key.toLowerCase()) ?? []), ...value]);
+  }
+  const { principal } = call;
+  assertAuthorized({
+    principal,
+    action: demand.action,
+    resource: demand.resource,
+    values: values satisfies ConditionValues,
+  });
+}
+
+/**
+ * The one place where a secret enters an answer: under `member`, or, for a caller with a verified document, only as
+ * CiphertextForRecipient.
+ */
+export function secretAnswer(call: Call<unknown>, member: string, secret: Uint8Array): Answer {
+  return call.recipient === undefined
+    ? { [member]: secret }
+    : { CiphertextForRecipient: sealForRecipient(secret, call.recipient) };
+}
+
+/** The JSON of an answer. */
+export function encodeAnswer(answer: Answer): string {
+  return JSON.stringify(toWire(answer));
+}
+
+function toWire(value: unknown): unknown {
+  if (value instanceof Uint8Array) return toBase64(value);
+  if (value instanceof Date) return value.getTime() / 1000;
+  if (Array.isArray(value)) return value.map(toWire);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, toWire(member)]));
+}

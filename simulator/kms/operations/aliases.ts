@@ -1,0 +1,38 @@
+/** CreateAlias (API_CreateAlias). It needs permission on the alias, from IAM, and on the key. */
+import { z } from "zod";
+import { KmsError, validationError } from "../errors.js";
+import { resourceOf } from "../keys.js";
+import { defineOperation } from "../operation.js";
+import { keyId, patterned } from "../schema.js";
+
+const DOCUMENTATION = "https://docs.aws.amazon.com/kms/latest/developerguide/kms-alias.html";
+
+export const createAlias = defineOperation({
+  name: "CreateAlias",
+  readOnly: false,
+  input: z.object({ AliasName: patterned("[a-zA-Z0-9:/_-]+").min(1).max(256), TargetKeyId: keyId }),
+  subject: ({ input, keys, principal }) => {
+    assertAliasName(input.AliasName);
+    if (input.TargetKeyId.includes("alias/")) throw validationError("Aliases must refer to keys. Not aliases");
+    return keys.resolve(input.TargetKeyId, principal.accountId);
+  },
+  demands: ({ input, keys, principal }, key) => [
+    {
+      action: "kms:CreateAlias",
+      resource: { arn: keys.aliasArn(principal.accountId, input.AliasName), accountId: principal.accountId },
+    },
+    { action: "kms:CreateAlias", resource: resourceOf(key), conditions: [["kms:RequestAlias", [input.AliasName]]] },
+  ],
+  perform: ({ input, keys, principal }, key) => {
+    keys.addAlias(principal.accountId, input.AliasName, key);
+    return {};
+  },
+});
+
+function assertAliasName(name: string): void {
+  if (!name.startsWith("alias/") || name === "alias/") {
+    throw validationError(`Alias must start with the prefix "alias/". Please see ${DOCUMENTATION}`);
+  }
+  if (name.startsWith("alias/aws/")) throw new KmsError("NotAuthorizedException");
+  if (name.includes(":")) throw validationError(`${name} contains invalid characters for an alias`);
+}

@@ -1,0 +1,112 @@
+/** Data keys and data key pairs, with and without plaintext (API_GenerateDataKey, API_GenerateDataKeyPair). */
+import { randomBytes } from "node:crypto";
+import { z } from "zod";
+import { sealBlob } from "../ciphertext-blob.js";
+import { validationError } from "../errors.js";
+import { DATA_KEY_PAIR_SPECS, newKeyPair } from "../key-specs.js";
+import type { KmsKey } from "../keys.js";
+import type { Answer, Call } from "../operation.js";
+import { defineOperation, secretAnswer } from "../operation.js";
+import { dryRun, encryptionContext, grantTokens, keyId, recipient } from "../schema.js";
+import { blobKeyOf, contextConditions, demandOn, keyOf, symmetricMaterial } from "./key-access.js";
+
+const common = { KeyId: keyId, EncryptionContext: encryptionContext, GrantTokens: grantTokens, DryRun: dryRun };
+
+const dataKeyMembers = {
+  ...common,
+  KeySpec: z.enum(["AES_256", "AES_128"]).optional(),
+  NumberOfBytes: z.int().min(1).max(1024).optional(),
+};
+const pairMembers = { ...common, KeyPairSpec: z.enum(DATA_KEY_PAIR_SPECS) };
+
+const dataKeyInput = z.object(dataKeyMembers);
+const pairInput = z.object(pairMembers);
+
+type DataKeyCall = Call<z.infer<typeof dataKeyInput>>;
+type PairCall = Call<z.infer<typeof pairInput>>;
+
+export const generateDataKey = defineOperation({
+  name: "GenerateDataKey",
+  readOnly: true,
+  input: z.object({ ...dataKeyMembers, Recipient: recipient }),
+  subject: keyOf,
+  demands: (call, key) => [dataKeyDemand(call, key, "GenerateDataKey")],
+  perform: (call, key) => {
+    const { secret, answer } = newDataKey(call, key, "GenerateDataKey");
+    return { ...answer, ...secretAnswer(call, "Plaintext", secret) };
+  },
+});
+
+export const generateDataKeyWithoutPlaintext = defineOperation({
+  name: "GenerateDataKeyWithoutPlaintext",
+  readOnly: true,
+  input: dataKeyInput,
+  subject: keyOf,
+  demands: (call, key) => [dataKeyDemand(call, key, "GenerateDataKeyWithoutPlaintext")],
+  perform: (call, key) => newDataKey(call, key, "GenerateDataKeyWithoutPlaintext").answer,
+});
+
+export const generateDataKeyPair = defineOperation({
+  name: "GenerateDataKeyPair",
+  readOnly: true,
+  input: z.object({ ...pairMembers, Recipient: recipient }),
+  subject: keyOf,
+  demands: (call, key) => [pairDemand(call, key, "GenerateDataKeyPair")],
+  perform: async (call, key) => {
+    const { secret, answer } = await newDataKeyPair(call, key, "GenerateDataKeyPair");
+    return { ...answer, ...secretAnswer(call, "PrivateKeyPlaintext", secret) };
+  },
+});
+
+export const generateDataKeyPairWithoutPlaintext = defineOperation({
+  name: "GenerateDataKeyPairWithoutPlaintext",
+  readOnly: true,
+  input: pairInput,
+  subject: keyOf,
+  demands: (call, key) => [pairDemand(call, key, "GenerateDataKeyPairWithoutPlaintext")],
+  perform: async (call, key) => (await newDataKeyPair(call, key, "GenerateDataKeyPairWithoutPlaintext")).answer,
+});
+
+const dataKeyDemand = (call: DataKeyCall, key: KmsKey, action: string) =>
+  demandOn(call, key, action, [
+    ["kms:EncryptionAlgorithm", ["SYMMETRIC_DEFAULT"]],
+    ...contextConditions(call.input.EncryptionContext),
+  ]);
+
+const pairDemand = (call: PairCall, key: KmsKey, action: string) =>
+  demandOn(call, key, action, [
+    ["kms:DataKeyPairSpec", [call.input.KeyPairSpec]],
+    ["kms:EncryptionAlgorithm", ["SYMMETRIC_DEFAULT"]],
+    ...contextConditions(call.input.EncryptionContext),
+  ]);
+
+interface Generated {
+  readonly secret: Uint8Array;
+  /** Everything but the secret in the clear. */
+  readonly answer: Answer;
+}
+
+function newDataKey({ input }: DataKeyCall, key: KmsKey, operation: string): Generated {
+  const material = symmetricMaterial(key, operation);
+  if ((input.KeySpec === undefined) === (input.NumberOfBytes === undefined)) {
+    throw validationError("Please specify either number of bytes or key spec.");
+  }
+  const secret = randomBytes(input.NumberOfBytes ?? (input.KeySpec === "AES_128" ? 16 : 32));
+  const sealed = sealBlob(blobKeyOf(key, material), material.secret, secret, input.EncryptionContext ?? new Map());
+  return { secret, answer: { CiphertextBlob: sealed, KeyId: key.arn, KeyMaterialId: material.id } };
+}
+
+async function newDataKeyPair({ input }: PairCall, key: KmsKey, operation: string): Promise<Generated> {
+  const material = symmetricMaterial(key, operation);
+  const { privateKey, publicKey } = await newKeyPair(input.KeyPairSpec);
+  const secret = privateKey.export({ type: "pkcs8", format: "der" });
+  const sealed = sealBlob(blobKeyOf(key, material), material.secret, secret, input.EncryptionContext ?? new Map());
+  const answer = {
+    PrivateKeyCiphertextBlob: sealed,
+    PublicKey: publicKey.export({ type: "spki", format: "der" }),
+    KeyId: key.arn,
+    KeyPairSpec: input.KeyPairSpec,
+    KeyMaterialId: material.id,
+  };
+  return { secret, answer };
+}

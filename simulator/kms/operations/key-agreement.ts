@@ -1,0 +1,54 @@
+/** DeriveSharedSecret (API_DeriveSharedSecret): ECDH with the key and the caller's public key on the same curve. */
+import type { KeyObject } from "node:crypto";
+import { createPublicKey, diffieHellman } from "node:crypto";
+import { z } from "zod";
+import { validationError } from "../errors.js";
+import type { KmsKey } from "../keys.js";
+import { defineOperation, secretAnswer } from "../operation.js";
+import { blob, dryRun, grantTokens, keyId, recipient } from "../schema.js";
+import { assertUsable, demandOn, keyOf } from "./key-access.js";
+
+export const deriveSharedSecret = defineOperation({
+  name: "DeriveSharedSecret",
+  readOnly: true,
+  input: z.object({
+    KeyId: keyId,
+    KeyAgreementAlgorithm: z.enum(["ECDH"]),
+    PublicKey: blob(1, 8192),
+    GrantTokens: grantTokens,
+    DryRun: dryRun,
+    Recipient: recipient,
+  }),
+  subject: keyOf,
+  demands: (call, key) => [
+    demandOn(call, key, "DeriveSharedSecret", [["kms:KeyAgreementAlgorithm", [call.input.KeyAgreementAlgorithm]]]),
+  ],
+  perform: (call, key) => {
+    assertUsable(key, "DeriveSharedSecret", "KEY_AGREEMENT");
+    const secret = agree(key, readPublicKey(call.input.PublicKey));
+    return {
+      ...secretAnswer(call, "SharedSecret", secret),
+      KeyId: key.arn,
+      KeyAgreementAlgorithm: call.input.KeyAgreementAlgorithm,
+      KeyOrigin: "AWS_KMS",
+    };
+  },
+});
+
+function agree(key: KmsKey, publicKey: KeyObject | undefined): Uint8Array {
+  if (key.material.kind !== "asymmetric") throw new TypeError("agree takes an asymmetric key");
+  const { privateKey } = key.material;
+  const curve = privateKey.asymmetricKeyDetails?.namedCurve;
+  if (publicKey?.asymmetricKeyType !== "ec" || publicKey.asymmetricKeyDetails?.namedCurve !== curve) {
+    throw validationError(`The public key is not a DER SubjectPublicKeyInfo on the curve of ${key.keySpec}.`);
+  }
+  return diffieHellman({ privateKey, publicKey });
+}
+
+function readPublicKey(spki: Uint8Array): KeyObject | undefined {
+  try {
+    return createPublicKey({ key: Buffer.from(spki), format: "der", type: "spki" });
+  } catch {
+    return undefined; // no key at all: refused like a key of another kind
+  }
+}

@@ -1,0 +1,180 @@
+/** CreateKey, DescribeKey, GetPublicKey, EnableKey, DisableKey: keys as objects, without using them. */
+import { z } from "zod";
+import { KmsError, unsupported, validationError } from "../errors.js";
+import type { KeySpec, KeyUsage } from "../key-specs.js";
+import { encryptionAlgorithmsOf, KEY_SPECS, KEY_USAGES, newMaterial, usagesOf } from "../key-specs.js";
+import type { KmsKey } from "../keys.js";
+import { newKeyId, resourceOf } from "../keys.js";
+import type { Answer, Call } from "../operation.js";
+import { defineOperation } from "../operation.js";
+import { compileKeyPolicy } from "../policy/compile.js";
+import { grantTokens, keyId } from "../schema.js";
+import { demandOn, keyOf } from "./key-access.js";
+import { assertNoLockout, defaultKeyPolicy, policyText } from "./key-policies.js";
+
+const createKeyInput = z.object({
+  Policy: policyText.optional(),
+  Description: z.string().max(8192).optional(),
+  KeyUsage: z.enum(KEY_USAGES).optional(),
+  CustomerMasterKeySpec: z.enum(KEY_SPECS).optional(),
+  KeySpec: z.enum(KEY_SPECS).optional(),
+  Origin: z.enum(["AWS_KMS", "EXTERNAL", "AWS_CLOUDHSM", "EXTERNAL_KEY_STORE"]).optional(),
+  CustomKeyStoreId: z.string().min(1).max(64).optional(),
+  BypassPolicyLockoutSafetyCheck: z.boolean().optional(),
+  Tags: z.array(z.object({ TagKey: z.string().min(1).max(128), TagValue: z.string().max(256) })).optional(),
+  MultiRegion: z.boolean().optional(),
+});
+
+type CreateKeyInput = z.infer<typeof createKeyInput>;
+
+export const createKey = defineOperation({
+  name: "CreateKey",
+  readOnly: false,
+  input: createKeyInput,
+  subject: ({ input }) => specAndUsageOf(input),
+  demands: ({ principal, input }, { spec, usage }) => [
+    {
+      action: "kms:CreateKey",
+      resource: { arn: "*", accountId: principal.accountId },
+      conditions: [
+        ["kms:KeySpec", [spec]],
+        ["kms:KeyUsage", [usage]],
+        ["kms:KeyOrigin", ["AWS_KMS"]],
+        ["kms:MultiRegion", ["false"]],
+        ["kms:BypassPolicyLockoutSafetyCheck", [String(input.BypassPolicyLockoutSafetyCheck ?? false)]],
+        ["aws:TagKeys", (input.Tags ?? []).map((tag) => tag.TagKey)],
+        ...(input.Tags ?? []).map((tag) => [`aws:RequestTag/${tag.TagKey}`, [tag.TagValue]] as const),
+      ],
+    },
+  ],
+  perform: async (call, { spec, usage }) => {
+    const key = await makeKey(call, spec, usage);
+    if (call.input.BypassPolicyLockoutSafetyCheck !== true) assertNoLockout(call, resourceOf(key));
+    call.keys.add(key);
+    return { KeyMetadata: keyMetadata(key) };
+  },
+});
+
+/** @throws KmsError ValidationException, UnsupportedOperationException */
+function specAndUsageOf(input: CreateKeyInput): { spec: KeySpec; usage: KeyUsage } {
+  if (input.KeySpec !== undefined && input.CustomerMasterKeySpec !== undefined) {
+    throw validationError(
+      "You cannot specify KeySpec and CustomerMasterKeySpec in the same request. CustomerMasterKeySpec is deprecated.",
+    );
+  }
+  const spec = input.KeySpec ?? input.CustomerMasterKeySpec ?? "SYMMETRIC_DEFAULT";
+  if (input.KeyUsage === undefined && spec !== "SYMMETRIC_DEFAULT") {
+    throw validationError("You must specify a KeyUsage value for all KMS keys except for symmetric encryption keys.");
+  }
+  const usage = input.KeyUsage ?? "ENCRYPT_DECRYPT";
+  const origin = input.Origin ?? "AWS_KMS";
+  if (origin !== "AWS_KMS" || input.CustomKeyStoreId !== undefined) {
+    throw unsupported(`Keys of origin ${origin} and custom key stores are not supported by this simulated KMS.`);
+  }
+  if (input.MultiRegion === true) throw unsupported("Multi-Region keys are not supported by this simulated KMS.");
+  if (!usagesOf(spec).includes(usage)) {
+    if (couldHaveUsage(spec, usage))
+      throw unsupported(`KeyUsage ${usage} with KeySpec ${spec} is not supported by this simulated KMS.`);
+    throw validationError(`KeyUsage ${usage} is not compatible with KeySpec ${spec}`);
+  }
+  return { spec, usage };
+}
+
+/** Whether AWS has keys of this spec and usage. */
+function couldHaveUsage(spec: KeySpec, usage: KeyUsage): boolean {
+  if (spec.startsWith("HMAC_")) return usage === "GENERATE_VERIFY_MAC";
+  if (spec === "SYMMETRIC_DEFAULT") return usage === "ENCRYPT_DECRYPT";
+  if (spec === "SM2") return usage !== "GENERATE_VERIFY_MAC";
+  return usage === "SIGN_VERIFY";
+}
+
+async function makeKey(call: Call<CreateKeyInput>, keySpec: KeySpec, keyUsage: KeyUsage): Promise<KmsKey> {
+  const { accountId } = call.principal;
+  const id = newKeyId();
+  const arn = call.keys.keyArn(accountId, id);
+  return {
+    keyId: id,
+    arn,
+    accountId,
+    creationDate: call.now,
+    description: call.input.Description ?? "",
+    keySpec,
+    keyUsage,
+    policy: compileKeyPolicy(call.input.Policy ?? defaultKeyPolicy(arn)),
+    material: await newMaterial(keySpec),
+    tags: new Map((call.input.Tags ?? []).map((tag) => [tag.TagKey, tag.TagValue])),
+    enabled: true,
+  };
+}
+
+export const describeKey = defineOperation({
+  name: "DescribeKey",
+  readOnly: true,
+  input: z.object({ KeyId: keyId, GrantTokens: grantTokens }),
+  subject: keyOf,
+  demands: (call, key) => [demandOn(call, key, "DescribeKey")],
+  perform: (_call, key) => ({ KeyMetadata: keyMetadata(key) }),
+});
+
+/** API_KeyMetadata. */
+function keyMetadata(key: KmsKey): Answer {
+  return {
+    AWSAccountId: key.accountId,
+    KeyId: key.keyId,
+    Arn: key.arn,
+    CreationDate: key.creationDate,
+    Enabled: key.enabled,
+    Description: key.description,
+    KeyState: key.enabled ? "Enabled" : "Disabled",
+    Origin: "AWS_KMS",
+    KeyManager: "CUSTOMER",
+    CustomerMasterKeySpec: key.keySpec,
+    ...specMembers(key),
+    MultiRegion: false,
+    ...(key.material.kind === "symmetric" ? { CurrentKeyMaterialId: key.material.id } : {}),
+  };
+}
+
+const specMembers = ({ keySpec, keyUsage }: KmsKey): Answer => ({
+  KeySpec: keySpec,
+  KeyUsage: keyUsage,
+  ...(keyUsage === "KEY_AGREEMENT"
+    ? { KeyAgreementAlgorithms: ["ECDH"] }
+    : { EncryptionAlgorithms: encryptionAlgorithmsOf(keySpec) }),
+});
+
+export const getPublicKey = defineOperation({
+  name: "GetPublicKey",
+  readOnly: true,
+  input: z.object({ KeyId: keyId, GrantTokens: grantTokens }),
+  subject: keyOf,
+  demands: (call, key) => [demandOn(call, key, "GetPublicKey")],
+  perform: (_call, key) => {
+    if (key.material.kind !== "asymmetric")
+      throw unsupported(`${key.arn} key spec is ${key.keySpec} which is not valid for GetPublicKey.`);
+    if (!key.enabled) throw new KmsError("DisabledException", `${key.arn} is disabled.`);
+    return {
+      KeyId: key.arn,
+      PublicKey: key.material.publicKey.export({ type: "spki", format: "der" }),
+      CustomerMasterKeySpec: key.keySpec,
+      ...specMembers(key),
+    };
+  },
+});
+
+export const enableKey = switchKey("EnableKey", true);
+export const disableKey = switchKey("DisableKey", false);
+
+function switchKey(name: "EnableKey" | "DisableKey", enabled: boolean) {
+  return defineOperation({
+    name,
+    readOnly: false,
+    input: z.object({ KeyId: keyId }),
+    subject: keyOf,
+    demands: (call, key) => [demandOn(call, key, name)],
+    perform: (_call, key) => {
+      key.enabled = enabled;
+      return {};
+    },
+  });
+}

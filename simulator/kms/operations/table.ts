@@ -1,0 +1,35 @@
+/** Every operation that the simulated KMS has, by name. */
+import type { Operation } from "../operation.js";
+import { createAlias } from "./aliases.js";
+import {
+  generateDataKey,
+  generateDataKeyPair,
+  generateDataKeyPairWithoutPlaintext,
+  generateDataKeyWithoutPlaintext,
+} from "./data-keys.js";
+import { decrypt, encrypt } from "./encryption.js";
+import { deriveSharedSecret } from "./key-agreement.js";
+import { getKeyPolicy, putKeyPolicy } from "./key-policies.js";
+import { createKey, describeKey, disableKey, enableKey, getPublicKey } from "./keys.js";
+import { generateRandom } from "./random.js";
+
+export const OPERATIONS: ReadonlyMap<string, Operation> = new Map(
+  [
+    createAlias,
+    createKey,
+    decrypt,
+    deriveSharedSecret,
+    describeKey,
+    disableKey,
+    enableKey,
+    encrypt,
+    generateDataKey,
+    generateDataKeyPair,
+    generateDataKeyPairWithoutPlaintext,
+    generateDataKeyWithoutPlaintext,
+    generateRandom,
+    getKeyPolicy,
+    getPublicKey,
+    putKeyPolicy,
+  ].map((operation) => [operation.name, operation]),
+);

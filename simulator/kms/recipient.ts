@@ -1,0 +1,102 @@
+/**
+ * The Recipient parameter (API_RecipientInfo): an attestation document that is verified under the *simulated* trust anchor
+ * and whose public key the answer is sealed to. There is no path from a document that does not verify to a plaintext:
+ * every failure here is a ValidationException, before authorisation and before any key is used.
+ *
+ * A debug-mode enclave's document is genuine and passes; its zero PCRs then meet no policy that names an image.
+ */
+import type { KeyObject } from "node:crypto";
+import { createPublicKey } from "node:crypto";
+import type { TrustAnchor } from "../../shared/attestation/trust-anchor.js";
+import type { VerifiedAttestation } from "../../shared/attestation/verify.js";
+import { verifyAttestation } from "../../shared/attestation/verify.js";
+import { equalBytes, toHex } from "../../shared/bytes.js";
+import type { CertificateCache } from "../../shared/certificate-cache.js";
+import { ServiceError } from "../../shared/errors.js";
+import type { RecipientKey } from "./ciphertext-for-recipient.js";
+import { validationError } from "./errors.js";
+
+/** The parameter as it came. */
+export interface RecipientInfo {
+  readonly AttestationDocument: Uint8Array;
+}
+
+/** A recipient whose document has been verified. */
+export interface AttestedRecipient extends RecipientKey {
+  readonly attestation: VerifiedAttestation;
+}
+
+export interface RecipientSettings {
+  readonly trustAnchor: TrustAnchor;
+  readonly certificateCache: CertificateCache;
+  /** How old a document may be. AWS documents no figure; five minutes is what is commonly seen. */
+  readonly freshnessSeconds: number;
+}
+
+/** How far ahead of our clock a document's timestamp may be. */
+const FUTURE_SKEW_SECONDS = 60;
+
+/**
+ * Verifies the document and takes its key.
+ * @throws KmsError ValidationException if it does not verify, is too old or from the future, or carries no RSA-2048 key.
+ */
+export async function verifyRecipient(
+  info: RecipientInfo,
+  settings: RecipientSettings,
+  now: Date,
+): Promise<AttestedRecipient> {
+  const attestation = await verifyDocument(info.AttestationDocument, settings, now);
+  const ageSeconds = (now.getTime() - attestation.timestampMs) / 1000;
+  if (ageSeconds > settings.freshnessSeconds) {
+    throw refusal(`ERR_STALE: the document is older than ${settings.freshnessSeconds} seconds`);
+  }
+  if (ageSeconds < -FUTURE_SKEW_SECONDS) throw refusal("ERR_STALE: the document is from the future");
+  const spki = attestation.publicKey;
+  if (spki === null) throw refusal("ERR_PUBLIC_KEY: the document carries no public key");
+  return { attestation, spki, publicKey: readRsa2048(spki) };
+}
+
+async function verifyDocument(
+  document: Uint8Array,
+  settings: RecipientSettings,
+  now: Date,
+): Promise<VerifiedAttestation> {
+  const { trustAnchor, certificateCache: cache } = settings;
+  try {
+    return await verifyAttestation(document, { trustAnchor, now, cache });
+  } catch (error) {
+    if (error instanceof ServiceError) throw refusal(`${error.code}: ${error.message}`);
+    throw error;
+  }
+}
+
+/** AWS's own text is not on record; a simulator may as well say what is wrong. */
+const refusal = (reason: string) => validationError(`The attestation document is not valid: ${reason}.`);
+
+function readRsa2048(spki: Uint8Array): KeyObject {
+  const publicKey = importSpki(spki);
+  const isRsa2048 = publicKey?.asymmetricKeyType === "rsa" && publicKey.asymmetricKeyDetails?.modulusLength === 2048;
+  // OpenSSL reads more encodings than one: only the one that it would write itself is the key's SubjectPublicKeyInfo.
+  if (!isRsa2048 || !equalBytes(publicKey.export({ type: "spki", format: "der" }), spki)) {
+    throw refusal("ERR_PUBLIC_KEY: the public key is not an RSA-2048 SubjectPublicKeyInfo");
+  }
+  return publicKey;
+}
+
+function importSpki(spki: Uint8Array): KeyObject | undefined {
+  try {
+    return createPublicKey({ key: Buffer.from(spki), format: "der", type: "spki" });
+  } catch {
+    return undefined; // not a key at all: refused by the caller, like every other that is not RSA-2048
+  }
+}
+
+/** `kms:RecipientAttestation:*` of a request: ImageSha384 is PCR0; without a document there are none. */
+export function* recipientConditions(
+  recipient: AttestedRecipient | undefined,
+): Iterable<readonly [string, readonly string[]]> {
+  for (const [index, value] of recipient?.attestation.pcrs ?? []) {
+    yield [`kms:RecipientAttestation:PCR${index}`, [toHex(value)]];
+    if (index === 0) yield ["kms:RecipientAttestation:ImageSha384", [toHex(value)]];
+  }
+}
