@@ -12,11 +12,12 @@
  * virtual machine are handed on as they are. Only kernel, command line and ramdisks are measured.
  */
 import { extendPcr, zeroPcr } from "./attestation/pcr.js";
-import { concatBytes, fromBase64, utf8 } from "./bytes.js";
+import { concatBytes, utf8 } from "./bytes.js";
 import type { CborValue } from "./cbor.js";
 import { decodeCbor } from "./cbor.js";
 import { crc32 } from "./crc32.js";
 import { ServiceError } from "./errors.js";
+import { decodePem } from "./pem.js";
 
 export const EIF_HEADER_BYTES = 548;
 export const EIF_SECTION_HEADER_BYTES = 12;
@@ -197,22 +198,16 @@ export function signingCertificateOf(eif: Eif): Uint8Array<ArrayBuffer> | undefi
   if (!Array.isArray(signatures) || signatures.length !== 1) throw malformed("expected exactly one image signature");
   const [signature] = signatures;
   if (!(signature instanceof Map)) throw malformed("the image signature is not a map");
-  return pemToDer(bytesOfIntegers(signature.get("signing_certificate")));
+  const pem = new TextDecoder().decode(bytesOfIntegers(signature.get("signing_certificate")));
+  const der = decodePem(pem, "CERTIFICATE");
+  if (der === undefined) throw malformed("signing_certificate is not one certificate in PEM");
+  return der;
 }
 
 function bytesOfIntegers(value: CborValue | undefined): Uint8Array {
   const isByte = (n: CborValue) => typeof n === "number" && Number.isInteger(n) && n >= 0 && n <= 255;
   if (!Array.isArray(value) || !value.every(isByte)) throw malformed("signing_certificate is not an array of bytes");
   return Uint8Array.from(value, Number);
-}
-
-/** RFC 7468 §5, one certificate. */
-function pemToDer(pem: Uint8Array): Uint8Array<ArrayBuffer> {
-  const text = new TextDecoder().decode(pem);
-  const body = /^\s*-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----\s*$/.exec(text)?.[1];
-  const der = body === undefined ? undefined : fromBase64(body.replace(/\s/g, ""));
-  if (der === undefined || der.length === 0) throw malformed("signing_certificate is not one certificate in PEM");
-  return der;
 }
 
 /**
