@@ -14,18 +14,17 @@ import type { Logger } from "./log.js";
 import type { ServicesClient } from "./services.js";
 
 const schema = z.strictObject({
-  accessKeyId: z.string().min(16).max(128),
+  accessKeyId: z.string().min(1).max(128),
   secretAccessKey: z.string().min(1).max(512),
-  sessionToken: z.string().min(1).max(16_384),
-  expiration: z.iso.datetime({ offset: true }),
+  sessionToken: z.string().min(1).max(16_384).optional(),
+  expiration: z.iso.datetime({ offset: true }).optional(),
 });
 
 /** AWS credentials in the SDK's form. */
 export interface Credentials {
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
-  readonly sessionToken: string;
-  readonly expiration: Date;
+  readonly sessionToken?: string;
 }
 
 /** How the credentials stand, for health. */
@@ -38,6 +37,8 @@ export interface CredentialsState {
 
 /** A refresh begins so long before the end; EC2 hands out new role credentials at least five minutes before it. */
 const REFRESH_AHEAD_MS = 5 * 60_000;
+/** How long credentials without an end of their own are used before they are asked for again. */
+const NO_END_MS = 10 * 60_000;
 /** Between attempts while refreshing fails, and at least between refreshes of credentials that never last longer. */
 const RETRY_MS = 15_000;
 
@@ -117,11 +118,12 @@ export class CredentialsCache {
   async #request(): Promise<Held> {
     const askedAtMs = this.#clock.monotonicMs();
     const text = await this.#services.request({ method: "GET", path: "/credentials", failureCode: "ERR_CREDENTIALS" });
-    const { expiration, ...rest } = parseJson(schema, text, "ERR_CREDENTIALS");
-    const expires = new Date(expiration);
-    const lifetimeMs = expires.getTime() - this.#clock.now().getTime();
+    const { expiration, sessionToken, ...keys } = parseJson(schema, text, "ERR_CREDENTIALS");
+    const endMs = expiration === undefined ? undefined : new Date(expiration).getTime();
+    const lifetimeMs = endMs === undefined ? NO_END_MS : endMs - this.#clock.now().getTime();
     if (lifetimeMs <= 0) throw new ServiceError("ERR_CREDENTIALS", "expected credentials that have not ended");
-    return { credentials: { ...rest, expiration: expires }, expiresAtMs: askedAtMs + lifetimeMs };
+    const credentials = sessionToken === undefined ? keys : { ...keys, sessionToken };
+    return { credentials, expiresAtMs: askedAtMs + lifetimeMs };
   }
 
   #refreshIn(delayMs: number): void {

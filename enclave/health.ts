@@ -17,7 +17,8 @@ import type { RecipientKeys, RecipientState } from "./recipient.js";
 /** How long a successful probe counts, and a failed one: probes must not become load of their own. */
 const SUCCESS_MS = 5_000;
 const FAILURE_MS = 1_000;
-const PROBE_DEADLINE_MS = 10_000;
+/** Shorter than what the parent waits for an answer to `/readyz`. */
+const PROBE_DEADLINE_MS = 8_000;
 const PROBE_BYTES = 32;
 
 /** How calls to KMS went lately. */
