@@ -16,14 +16,18 @@ import { NSM_MAX_REQUEST_BYTES } from "../../shared/nsm.js";
 
 export const NSM_MEDIA_TYPE = "application/cbor";
 
-const REQUEST_DEADLINE_MS = 5_000;
-const IDLE_MS = 60_000;
-/** How often node:http looks for requests past their deadline. */
-const DEADLINE_CHECK_MS = 1_000;
+const TIMEOUTS = {
+  /** For a whole request to arrive, its body included. */
+  requestTimeout: 5_000,
+  headersTimeout: 5_000,
+  keepAliveTimeout: 60_000,
+  /** How often node:http looks for requests past their deadline. */
+  connectionsCheckingInterval: 1_000,
+};
 
 export interface NsmServer {
   readonly address: string;
-  /** Answers what has been asked, refuses new connections, ends idle ones. */
+  /** Takes no more connections, answers what has been asked, ends what is left. Closing again does nothing. */
   close(): Promise<void>;
 }
 
@@ -33,20 +37,18 @@ export interface NsmServer {
  */
 export async function serveNsm(nsm: Nsm, address: string): Promise<NsmServer> {
   const path = unixPath(address);
-  const server = createServer(
-    {
-      requestTimeout: REQUEST_DEADLINE_MS,
-      headersTimeout: REQUEST_DEADLINE_MS,
-      keepAliveTimeout: IDLE_MS,
-      connectionsCheckingInterval: DEADLINE_CHECK_MS,
-    },
-    (request, response) => {
-      answer(nsm, request, response).catch((error: unknown) => response.destroy(toError(error)));
-    },
-  );
+  const answering = new Set<Promise<void>>();
+  const server = createServer(TIMEOUTS, (request, response) => {
+    const done = new Promise<void>((resolve) => response.once("close", resolve));
+    answering.add(done);
+    response.once("close", () => answering.delete(done));
+    answer(nsm, request, response).catch((error: unknown) => response.destroy(toError(error)));
+  });
   await listen(server, path);
+  // A connection that could not be accepted is its client's loss, not the end of the device.
+  server.on("error", () => undefined);
   await chmod(path, 0o600);
-  return { address, close: () => close(server) };
+  return { address, close: () => close(server, answering) };
 }
 
 async function answer(nsm: Nsm, request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -96,11 +98,12 @@ async function listen(server: Server, path: string): Promise<void> {
   });
 }
 
-async function close(server: Server): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.close((error) => (error === undefined ? resolve() : reject(error)));
-    server.closeIdleConnections();
-  });
+async function close(server: Server, answering: ReadonlySet<Promise<void>>): Promise<void> {
+  if (!server.listening) return;
+  const closed = new Promise((resolve) => server.close(resolve));
+  await Promise.all(answering);
+  server.closeAllConnections();
+  await closed;
 }
 
 const toError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));

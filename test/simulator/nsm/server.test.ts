@@ -1,6 +1,8 @@
+import { once } from "node:events";
 import { mkdtemp, rm, stat, writeFile } from "node:fs/promises";
 import type { RequestOptions } from "node:http";
 import { request as httpRequest } from "node:http";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -92,6 +94,37 @@ describe("a served NSM", () => {
     await own.close();
     await expect(user.exchange(utf8("x"))).rejects.toThrowCode("ERR_NSM");
     await expect(stat(join(folder, "own"))).rejects.toThrow("ENOENT");
+    user.close();
+  });
+});
+
+describe("closing a served NSM", () => {
+  test("answers what has been asked, and does not wait for connections that ask nothing", async () => {
+    let release: (value: Uint8Array) => void = () => undefined;
+    let asked: () => void = () => undefined;
+    const arrived = new Promise<void>((resolve) => {
+      asked = resolve;
+    });
+    const slow: Nsm = {
+      exchange: () => {
+        asked();
+        return new Promise((resolve) => {
+          release = resolve;
+        });
+      },
+    };
+    const own = await serveNsm(slow, `unix:${join(folder, "slow")}`);
+    const user = connectSimulatedNsm(own.address);
+    const silent = connect(join(folder, "slow"));
+    await once(silent, "connect");
+    const answer = user.exchange(utf8("x"));
+    await arrived;
+    const closed = own.close();
+    release(utf8("late"));
+    expect(await answer).toEqual(utf8("late"));
+    await closed;
+    await own.close();
+    silent.destroy();
     user.close();
   });
 });
