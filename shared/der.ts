@@ -6,14 +6,14 @@
  * PrintableString and IA5String held to their alphabets. Refused: everything else, and any byte after a value. Depth and
  * size are bounded, so hostile input costs time linear in its length.
  *
- * A reader walks the content of one constructed value: call a method per component, in the order of the ASN.1, then `end`.
- * Called by x509.ts and attestation/appraise.ts. KMS's CMS is BER, not DER: cms.ts reads that.
+ * A reader walks the content of one constructed value: call a method per component, in the order of the ASN.1.
+ * Called by x509.ts and rsa-public-key.ts. KMS's CMS is BER, not DER: cms.ts reads that.
  *
  * Every refusal is ERR_DER_MALFORMED.
  */
 import { ServiceError } from "./errors.js";
 
-/** Identifier octets (X.690 §8.1.2). `contextPrimitive(n)` is `[n] IMPLICIT` of a primitive type. */
+/** Identifier octets (X.690 §8.1.2). */
 export const TAG = {
   boolean: 0x01,
   integer: 0x02,
@@ -33,13 +33,6 @@ export const TAG = {
 /** `[n]`, constructed: what an EXPLICIT tag gives. */
 export const contextConstructed = (n: number): number => 0xa0 | n;
 
-/** One value: its content octets, and the whole encoding (identifier and length included) as it stood in the input. */
-export interface DerElement {
-  readonly tag: number;
-  readonly content: Uint8Array<ArrayBuffer>;
-  readonly encoded: Uint8Array<ArrayBuffer>;
-}
-
 /** Deeper than any certificate (an extension's value is at depth 6), shallower than any stack. */
 const MAX_DEPTH = 12;
 
@@ -47,79 +40,80 @@ const malformed = (message: string): ServiceError => new ServiceError("ERR_DER_M
 
 /**
  * Reads one DER value that fills `bytes` to the last octet. `read` gets a reader that stands before the value.
- * The elements handed out are views of `bytes`.
+ * The byte strings handed out are views of `bytes`.
  * @throws ServiceError ERR_DER_MALFORMED when the value is not DER of the form `read` asks for, is longer than `maxBytes`,
  *   or is followed by anything.
  */
 export function readDer<T>(bytes: Uint8Array<ArrayBuffer>, maxBytes: number, read: (reader: DerReader) => T): T {
   if (bytes.length > maxBytes) throw malformed(`expected at most ${maxBytes} bytes of DER, got ${bytes.length}`);
-  const reader = new DerReader(bytes);
+  const reader = new DerReader(bytes, 0, bytes.length);
   const value = read(reader);
   reader.end();
   return value;
 }
 
-/** A cursor over consecutive DER values. */
+/**
+ * A cursor over consecutive DER values. It works on offsets and makes views only of what is handed out: a chain has some
+ * four hundred values, and their reading stands between every request and its answer.
+ */
 export class DerReader {
   readonly #bytes: Uint8Array<ArrayBuffer>;
+  readonly #end: number;
   readonly #depth: number;
-  #offset = 0;
+  #offset: number;
+  /** Where the content of the value read last begins; it ends at #offset. */
+  #contentStart: number;
 
-  constructor(bytes: Uint8Array<ArrayBuffer>, depth = 0) {
+  constructor(bytes: Uint8Array<ArrayBuffer>, start: number, end: number, depth = 0) {
     if (depth > MAX_DEPTH) throw malformed(`nested deeper than ${MAX_DEPTH} levels`);
     this.#bytes = bytes;
+    this.#offset = start;
+    this.#contentStart = start;
+    this.#end = end;
     this.#depth = depth;
   }
 
   /** Whether every value has been read. */
   get atEnd(): boolean {
-    return this.#offset === this.#bytes.length;
+    return this.#offset === this.#end;
   }
 
   /** Asserts that every value has been read. */
   end(): void {
-    if (!this.atEnd) throw malformed(`${this.#bytes.length - this.#offset} bytes after the last expected value`);
+    if (!this.atEnd) throw malformed(`${this.#end - this.#offset} bytes after the last expected value`);
   }
 
   /** Whether the next value has this identifier octet: for OPTIONAL, DEFAULT and CHOICE. */
   nextIs(tag: number): boolean {
-    return this.#bytes[this.#offset] === tag;
+    return !this.atEnd && this.#bytes[this.#offset] === tag;
   }
 
-  /** The next value, without moving past it: for bytes that are kept as they stood besides being read. */
-  peek(): DerElement {
+  /** The encoding of the next value, identifier and length included, without moving past it. */
+  peekEncoded(): Uint8Array<ArrayBuffer> {
     const start = this.#offset;
-    const element = this.any();
+    this.#next();
+    const encoded = this.#bytes.subarray(start, this.#offset);
     this.#offset = start;
-    return element;
+    return encoded;
   }
 
-  /** The next value, whatever its type. */
-  any(): DerElement {
+  /** The encoding of the next value, which must have this identifier octet. */
+  encoded(tag: number): Uint8Array<ArrayBuffer> {
     const start = this.#offset;
-    const tag = this.#octet();
-    // X.690 §8.1.2.4: no type of the profile has a tag number over 30
-    if ((tag & 0x1f) === 0x1f) throw malformed("multi-octet identifier");
-    const length = this.#length();
-    const contentStart = this.#offset;
-    const end = contentStart + length;
-    if (end > this.#bytes.length) throw malformed("value reaches beyond its container");
-    this.#offset = end;
-    return { tag, content: this.#bytes.subarray(contentStart, end), encoded: this.#bytes.subarray(start, end) };
+    this.#expect(tag);
+    return this.#bytes.subarray(start, this.#offset);
   }
 
-  /** The next value, which must have this identifier octet. */
-  element(tag: number): DerElement {
-    if (!this.nextIs(tag)) {
-      const found = this.#bytes[this.#offset];
-      throw malformed(`expected identifier ${hexOctet(tag)}, got ${found === undefined ? "the end" : hexOctet(found)}`);
-    }
-    return this.any();
+  /** The content of the next value, which must have this identifier octet. */
+  content(tag: number): Uint8Array<ArrayBuffer> {
+    this.#expect(tag);
+    return this.#content();
   }
 
-  /** A reader of a constructed value's components, which `read` must consume completely. */
+  /** A constructed value, whose components `read` must consume to the last. */
   constructed<T>(tag: number, read: (components: DerReader) => T): T {
-    return this.#inside(this.element(tag).content, read);
+    this.#expect(tag);
+    return this.#inside(this.#contentStart, read);
   }
 
   /** SEQUENCE or SEQUENCE OF. */
@@ -129,29 +123,30 @@ export class DerReader {
 
   /** OCTET STRING. */
   octetString(): Uint8Array<ArrayBuffer> {
-    return this.element(TAG.octetString).content;
+    return this.content(TAG.octetString);
   }
 
-  /** The one DER value inside an OCTET STRING, as in an extension's extnValue. */
+  /** OCTET STRING that holds one DER value, as an extension's extnValue. */
   octetStringHolding<T>(read: (value: DerReader) => T): T {
-    return this.#inside(this.octetString(), read);
+    return this.constructed(TAG.octetString, read);
   }
 
-  /** BIT STRING of whole octets, the usual carrier of keys and signatures. */
+  /** BIT STRING of whole octets, as keys and signatures are. */
   bitStringOctets(): Uint8Array<ArrayBuffer> {
     const { octets, unusedBits } = this.bitString();
     if (unusedBits !== 0) throw malformed("bit string is not a whole number of octets");
     return octets;
   }
 
-  /** The one DER value inside a BIT STRING. */
+  /** BIT STRING that holds one DER value. */
   bitStringHolding<T>(read: (value: DerReader) => T): T {
-    return this.#inside(this.bitStringOctets(), read);
+    this.bitStringOctets();
+    return this.#inside(this.#contentStart + 1, read);
   }
 
   /** BIT STRING (X.690 §8.6.2, §11.2.1: unused bits are zero). */
   bitString(): { octets: Uint8Array<ArrayBuffer>; unusedBits: number } {
-    const { content } = this.element(TAG.bitString);
+    const content = this.content(TAG.bitString);
     const unusedBits = content[0];
     if (unusedBits === undefined || unusedBits > 7) throw malformed("bit string without a count of unused bits 0..7");
     const octets = content.subarray(1);
@@ -163,8 +158,8 @@ export class DerReader {
   }
 
   /**
-   * BIT STRING with named bits, as bit number → set (X.690 §11.2.2: no trailing zero bits).
-   * Only the first 9 bits have names in any type of the profile; more are refused.
+   * BIT STRING with named bits (X.690 §11.2.2: no trailing zero bits), as a function from bit number to whether it is set.
+   * No type of the profile names more than 9 bits; more are refused.
    */
   namedBits(): (bit: number) => boolean {
     const { octets, unusedBits } = this.bitString();
@@ -176,7 +171,7 @@ export class DerReader {
 
   /** BOOLEAN (X.690 §11.1: TRUE is FF). */
   boolean(): boolean {
-    const { content } = this.element(TAG.boolean);
+    const content = this.content(TAG.boolean);
     if (content.length !== 1 || (content[0] !== 0x00 && content[0] !== 0xff))
       throw malformed("boolean is not 00 or FF");
     return content[0] === 0xff;
@@ -191,8 +186,9 @@ export class DerReader {
 
   /** INTEGER that is not negative, as its magnitude without leading zeros (X.690 §8.3.2: minimal). Zero is one 00 octet. */
   unsignedInteger(): Uint8Array<ArrayBuffer> {
-    const { content } = this.element(TAG.integer);
-    const [first, second] = content;
+    const content = this.content(TAG.integer);
+    const first = content[0];
+    const second = content[1];
     if (first === undefined) throw malformed("integer without content");
     if (first >= 0x80) throw malformed("integer is negative");
     if (first !== 0 || second === undefined) return content;
@@ -204,127 +200,159 @@ export class DerReader {
   smallInteger(): number {
     const magnitude = this.unsignedInteger();
     const value = magnitude.reduce((sum, octet) => sum * 256 + octet, 0);
-    if (magnitude.length > 4 || value > 0x7fff_ffff) throw malformed("integer is larger than 2^31-1");
+    if (value > 0x7fff_ffff) throw malformed("integer is larger than 2^31-1");
     return value;
   }
 
   /** NULL. */
   null(): void {
-    if (this.element(TAG.null).content.length !== 0) throw malformed("null has content");
+    if (this.content(TAG.null).length !== 0) throw malformed("null has content");
   }
 
   /** OBJECT IDENTIFIER in dotted form (X.690 §8.19: minimal subidentifiers). */
   objectIdentifier(): string {
-    return decodeObjectIdentifier(this.element(TAG.objectIdentifier).content);
+    this.#expect(TAG.objectIdentifier);
+    let dotted = "";
+    let arc = 0;
+    let inside = false;
+    for (let i = this.#contentStart; i < this.#offset; i++) {
+      const octet = this.#bytes[i] ?? 0;
+      if (!inside && octet === 0x80) throw malformed("object identifier has a padded subidentifier");
+      if (arc >= 2 ** 46) throw malformed("object identifier has a subidentifier over 2^53");
+      arc = arc * 128 + (octet & 0x7f);
+      inside = (octet & 0x80) !== 0;
+      if (inside) continue;
+      dotted += dotted === "" ? firstArcs(arc) : `.${arc}`;
+      arc = 0;
+    }
+    if (inside || dotted === "") throw malformed("object identifier ends inside a subidentifier");
+    return dotted;
   }
 
   /** UTF8String, PrintableString or IA5String as text. */
   text(): string {
-    const { tag, content } = this.any();
-    switch (tag) {
-      case TAG.utf8String:
-        return decodeUtf8(content);
-      case TAG.printableString:
-        return decodeAlphabet(content, PRINTABLE, "printable string");
-      case TAG.ia5String:
-        return decodeAlphabet(content, ASCII, "IA5 string");
-      default:
-        throw malformed(`expected a string type, got identifier ${hexOctet(tag)}`);
-    }
+    const tag = this.#next();
+    const content = this.#content();
+    if (tag === TAG.utf8String) return decodeUtf8(content);
+    const text = decodeAscii(content);
+    if (tag === TAG.ia5String) return text;
+    if (tag !== TAG.printableString) throw malformed(`expected a string type, got identifier ${hexOctet(tag)}`);
+    if (!PRINTABLE.test(text)) throw malformed("printable string has other characters");
+    return text;
   }
 
   /** `Time` of RFC 5280 §4.1.2.5: UTCTime `YYMMDDhhmmssZ` up to 2049, GeneralizedTime `YYYYMMDDhhmmssZ` from 2050. */
   time(): Date {
-    const { tag, content } = this.any();
-    const text = decodeAlphabet(content, ASCII, "time");
-    if (tag === TAG.utcTime) return decodeTime(text, /^(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z$/, windowedYear);
+    const tag = this.#next();
+    const text = decodeAscii(this.#content());
+    if (tag === TAG.utcTime) return decodeUtcTime(text);
     if (tag !== TAG.generalizedTime) throw malformed(`expected a time, got identifier ${hexOctet(tag)}`);
-    const time = decodeTime(text, /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z$/, Number);
-    if (time.getUTCFullYear() < 2050) throw malformed("generalized time of a year before 2050");
-    return time;
+    if (!/^\d{14}Z$/.test(text)) throw malformed("generalized time is not YYYYMMDDhhmmssZ");
+    const year = Number(text.slice(0, 4));
+    if (year < 2050) throw malformed("generalized time of a year before 2050");
+    return calendarTime(year, text.slice(4));
   }
 
-  #inside<T>(content: Uint8Array<ArrayBuffer>, read: (components: DerReader) => T): T {
-    const reader = new DerReader(content, this.#depth + 1);
+  #inside<T>(contentStart: number, read: (components: DerReader) => T): T {
+    const reader = new DerReader(this.#bytes, contentStart, this.#offset, this.#depth + 1);
     const value = read(reader);
     reader.end();
     return value;
   }
 
+  /** The content of the value read last. */
+  #content(): Uint8Array<ArrayBuffer> {
+    return this.#bytes.subarray(this.#contentStart, this.#offset);
+  }
+
+  #expect(tag: number): void {
+    if (this.nextIs(tag)) this.#next();
+    else throw malformed(`expected identifier ${hexOctet(tag)}, got ${this.#describeNext()}`);
+  }
+
+  #describeNext(): string {
+    return this.atEnd ? "the end" : hexOctet(this.#bytes[this.#offset] ?? 0);
+  }
+
+  /** Moves past the next value and returns its identifier octet. */
+  #next(): number {
+    const tag = this.#octet();
+    // X.690 §8.1.2.4: no type of the profile has a tag number over 30
+    if ((tag & 0x1f) === 0x1f) throw malformed("identifier of more than one octet");
+    const length = this.#length();
+    if (length > this.#end - this.#offset) throw malformed("value reaches beyond its container");
+    this.#contentStart = this.#offset;
+    this.#offset += length;
+    return tag;
+  }
+
   #octet(): number {
-    const octet = this.#bytes[this.#offset];
-    if (octet === undefined) throw malformed("input ends inside a value");
+    if (this.atEnd) throw malformed("input ends inside a value");
+    const octet = this.#bytes[this.#offset] ?? 0;
     this.#offset += 1;
     return octet;
   }
 
-  /** Length octets (X.690 §8.1.3 and §10.1): definite, in the fewest octets. Two octets of length are plenty here. */
+  /** Length octets (X.690 §8.1.3, §10.1): definite, and in as few octets as it can be. Two octets of length are plenty. */
   #length(): number {
     const first = this.#octet();
     if (first < 0x80) return first;
-    if (first === 0x81) {
-      const length = this.#octet();
-      if (length < 0x80) throw malformed("length is not minimal");
-      return length;
-    }
-    if (first !== 0x82) throw malformed("length is indefinite, or of more than two octets");
-    const length = this.#octet() * 256 + this.#octet();
-    if (length < 0x100) throw malformed("length is not minimal");
+    if (first !== 0x81 && first !== 0x82) throw malformed("length is indefinite, or of more than two octets");
+    const length = first === 0x81 ? this.#octet() : this.#octet() * 256 + this.#octet();
+    if (length < (first === 0x81 ? 0x80 : 0x100)) throw malformed("length is not minimal");
     return length;
   }
 }
 
 const PRINTABLE = /^[A-Za-z0-9 '()+,\-./:=?]*$/;
-// biome-ignore lint/suspicious/noControlCharactersInRegex: IA5String is all of ASCII, control characters included
-const ASCII = /^[\x00-\x7f]*$/;
 
 const hexOctet = (octet: number): string => `0x${octet.toString(16).padStart(2, "0")}`;
 
-function decodeAlphabet(content: Uint8Array, alphabet: RegExp, what: string): string {
-  const text = String.fromCharCode(...content);
-  if (!alphabet.test(text)) throw malformed(`${what} has characters outside its alphabet`);
+/** X.690 §8.19.4: the first subidentifier is 40 times the first arc plus the second, and only arc 2 has seconds over 39. */
+function firstArcs(subidentifier: number): string {
+  const first = Math.min(Math.floor(subidentifier / 40), 2);
+  return `${first}.${subidentifier - 40 * first}`;
+}
+
+/** The text of ASCII octets, or undefined if one is over 7F. */
+function asciiOf(content: Uint8Array): string | undefined {
+  let text = "";
+  for (let i = 0; i < content.length; i++) {
+    const octet = content[i] ?? 0;
+    if (octet >= 0x80) return undefined;
+    text += String.fromCharCode(octet);
+  }
+  return text;
+}
+
+function decodeAscii(content: Uint8Array): string {
+  const text = asciiOf(content);
+  if (text === undefined) throw malformed("text has octets over 7F");
   return text;
 }
 
 function decodeUtf8(content: Uint8Array): string {
   try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(content);
+    return asciiOf(content) ?? new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(content);
   } catch (cause) {
     throw new ServiceError("ERR_DER_MALFORMED", "UTF-8 string is not UTF-8", { cause });
   }
 }
 
-/** RFC 5280 §4.1.2.5.1: 00..49 are 20YY, 50..99 are 19YY. */
-const windowedYear = (digits: string): number => Number(digits) + (Number(digits) < 50 ? 2000 : 1900);
-
-function decodeTime(text: string, form: RegExp, yearOf: (digits: string) => number): Date {
-  const match = form.exec(text);
-  if (!match) throw malformed("time is not in seconds and Zulu form");
-  const [year, month, day, hour, minute, second] = match.slice(1);
-  const iso = `${String(yearOf(year ?? "")).padStart(4, "0")}-${month}-${day}T${hour}:${minute}:${second}.000Z`;
-  const time = new Date(iso);
-  // Date takes 31 February as 3 March, and 24:00:00 as the next day: a real instant survives the round trip
-  if (Number.isNaN(time.getTime()) || time.toISOString() !== iso) throw malformed("time is not on the calendar");
-  return time;
+function decodeUtcTime(text: string): Date {
+  if (!/^\d{12}Z$/.test(text)) throw malformed("UTC time is not YYMMDDhhmmssZ");
+  const year = Number(text.slice(0, 2));
+  // RFC 5280 §4.1.2.5.1: 00..49 are 20YY, 50..99 are 19YY
+  return calendarTime(year < 50 ? 2000 + year : 1900 + year, text.slice(2));
 }
 
-function decodeObjectIdentifier(content: Uint8Array): string {
-  const arcs: number[] = [];
-  let arc = 0;
-  let started = false;
-  for (const octet of content) {
-    if (!started && octet === 0x80) throw malformed("object identifier has a padded subidentifier");
-    if (arc >= 2 ** 46) throw malformed("object identifier has a subidentifier over 2^53");
-    arc = arc * 128 + (octet & 0x7f);
-    started = (octet & 0x80) !== 0;
-    if (!started) {
-      arcs.push(arc);
-      arc = 0;
-    }
-  }
-  const [first] = arcs;
-  if (first === undefined || started) throw malformed("object identifier ends inside a subidentifier");
-  // X.690 §8.19.4: the first subidentifier packs the first two arcs
-  const root = Math.min(Math.floor(first / 40), 2);
-  return [root, first - root * 40, ...arcs.slice(1)].join(".");
+/** The instant `MMDDhhmmssZ` of `year`, which must exist. */
+function calendarTime(year: number, rest: string): Date {
+  const pair = (at: number): number => Number(rest.slice(at, at + 2));
+  const [month, day, hour, minute, second] = [pair(0), pair(2), pair(4), pair(6), pair(8)];
+  const time = new Date(Date.UTC(year, month - 1, day, hour, minute, second));
+  // Date.UTC carries over (31 February is 3 March, 24:00 the next day); in an instant that exists, nothing was carried
+  const carried = time.getUTCMonth() + 1 !== month || time.getUTCDate() !== day || time.getUTCHours() !== hour;
+  if (carried || minute > 59 || second > 59) throw malformed("time is not on the calendar");
+  return time;
 }

@@ -87,9 +87,9 @@ export function parseCertificate(der: Uint8Array): Certificate {
   const owned = copyBytes(der);
   return readDer(owned, MAX_CERTIFICATE_BYTES, (reader) =>
     reader.sequence((certificate) => {
-      const tbsBytes = certificate.peek().encoded;
+      const tbsBytes = certificate.peekEncoded();
       const { signatureAlgorithm, ...fields } = certificate.sequence(readTbsCertificate);
-      assertSignatureAlgorithm(signatureAlgorithm, certificate.element(TAG.sequence).encoded);
+      assertSignatureAlgorithm(signatureAlgorithm, certificate.encoded(TAG.sequence));
       return { der: owned, tbsBytes, ...fields, rawSignature: certificate.bitStringHolding(readSignature) };
     }),
   );
@@ -101,13 +101,13 @@ type TbsFields = Omit<Certificate, "der" | "tbsBytes" | "rawSignature"> & { sign
 function readTbsCertificate(tbs: DerReader): TbsFields {
   assertVersion3(tbs);
   const serial = readSerial(tbs);
-  const signatureAlgorithm = tbs.element(TAG.sequence).encoded;
-  const issuer = tbs.peek().encoded;
+  const signatureAlgorithm = tbs.encoded(TAG.sequence);
+  const issuer = tbs.peekEncoded();
   readCommonName(tbs);
   const [notBefore, notAfter] = tbs.sequence((validity) => [validity.time(), validity.time()] as const);
-  const subject = tbs.peek().encoded;
+  const subject = tbs.peekEncoded();
   const subjectCommonName = readCommonName(tbs);
-  const spki = tbs.peek().encoded;
+  const spki = tbs.peekEncoded();
   const publicKeyPoint = tbs.sequence(readPublicKeyPoint);
   // AV-08 RFC 5280 §4.1.2.8: the unique identifiers [1] and [2] must not be used; the profile needs extensions, [3]
   if (!tbs.nextIs(contextConstructed(3))) throw malformed("expected extensions right after the public key");
@@ -160,7 +160,7 @@ function readAttribute(attribute: DerReader): readonly [type: string, value: str
 /** SubjectPublicKeyInfo, RFC 5480 §2. */
 function readPublicKeyPoint(spki: DerReader): Uint8Array<ArrayBuffer> {
   // AV-08 RFC 5480 §2.1.1: a named curve, and that is P-384
-  if (!equalBytes(spki.element(TAG.sequence).encoded, P384_PUBLIC_KEY)) {
+  if (!equalBytes(spki.encoded(TAG.sequence), P384_PUBLIC_KEY)) {
     throw malformed("public key is not an EC key on the named curve P-384");
   }
   const point = spki.bitStringOctets();

@@ -123,7 +123,7 @@ function decodeEncryptedData(der: Uint8Array<ArrayBuffer>): { nonce: Uint8Array;
                   return octets;
                 });
               });
-              return { nonce, sealed: content.element(CONTEXT_PRIMITIVE_0).content };
+              return { nonce, sealed: content.content(CONTEXT_PRIMITIVE_0) };
             });
           }),
         );
