@@ -3,7 +3,7 @@
  * with the certificate and its private key in PEM, readable by its owner only.
  */
 import { KeyObject, X509Certificate as NodeCertificate } from "node:crypto";
-import { readFile, writeFile } from "node:fs/promises";
+import { link, readFile, unlink, writeFile } from "node:fs/promises";
 import { z } from "zod";
 import { copyBytes, fromHex } from "../../shared/bytes.js";
 import { ServiceError } from "../../shared/errors.js";
@@ -74,9 +74,18 @@ function subjectOf(certificate: X509Certificate): DistinguishedName {
     );
 }
 
-/** Writes a root to a new file with mode 0600; a file that exists is left alone and is an error. */
+/**
+ * Writes a root to a new file with mode 0600; a file that exists is left alone and is an error (EEXIST). The file comes
+ * into being whole, so that of several processes that start at once one writes and the others read what it wrote.
+ */
 export async function writeRootFile(path: string, root: SimulatedRoot): Promise<void> {
-  await writeFile(path, JSON.stringify(await exportRoot(root), null, 2), { mode: 0o600, flag: "wx" });
+  const draft = `${path}.${crypto.randomUUID()}`;
+  await writeFile(draft, JSON.stringify(await exportRoot(root), null, 2), { mode: 0o600, flag: "wx" });
+  try {
+    await link(draft, path);
+  } finally {
+    await unlink(draft);
+  }
 }
 
 /**

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, stat, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -29,6 +29,16 @@ test("the file is its owner's alone, and is not written over", async () => {
   await writeRootFile(path, root);
   expect((await stat(path)).mode & 0o777).toBe(0o600);
   await expect(writeRootFile(path, root)).rejects.toThrow("EEXIST");
+});
+
+test("of several processes that write at once one wins, and its root is what all read", async () => {
+  const path = join(folder, "root.json");
+  const roots = await Promise.all(Array.from({ length: 4 }, () => createSimulatedRoot()));
+  const written = await Promise.allSettled(roots.map((root) => writeRootFile(path, root)));
+  const winners = roots.filter((_, index) => written[index]?.status === "fulfilled");
+  expect(winners).toHaveLength(1);
+  expect((await readRootFile(path)).certificateDer).toEqual(winners[0]?.certificateDer);
+  expect(await readdir(folder)).toEqual(["root.json"]);
 });
 
 test("a file that holds something else is refused", async () => {
