@@ -86,8 +86,15 @@ export async function fakeEnclave(address: string, listener: RequestListener): P
   return server;
 }
 
+/** Ends a server as the death of its process would. */
+export function killServer(server: HttpServer): Promise<void> {
+  server.closeAllConnections();
+  return new Promise((resolve) => server.close(() => resolve()));
+}
+
 export interface TestParent {
   readonly parent: Parent;
+  readonly enclave: HttpServer;
   readonly url: string;
   readonly enclaveAddress: string;
   readonly servicesAddress: string;
@@ -119,11 +126,12 @@ export function parentOptions(changes: Partial<ParentOptions> = {}) {
 /** A parent between a client and `listener` as its enclave. */
 export async function openParent(listener: RequestListener, changes: Partial<ParentOptions> = {}): Promise<TestParent> {
   const { options, log } = parentOptions(changes);
-  await fakeEnclave(options.enclave, listener);
+  const enclave = await fakeEnclave(options.enclave, listener);
   const parent = await createParent(options);
   onTestFinished(() => parent.close());
   return {
     parent,
+    enclave,
     url: parent.url,
     enclaveAddress: options.enclave,
     servicesAddress: options.services,
