@@ -12,22 +12,14 @@ const pathError = (message: string): ServiceError => new ServiceError("ERR_CERT_
  * Asserts names, dates, constraints and key usage of a path, certificate by certificate from the root.
  * @throws ServiceError ERR_CERT_PATH or ERR_CERT_TIME for the first certificate that breaks a rule.
  */
-export function assertPathRules(
-  root: Certificate,
-  intermediates: readonly Certificate[],
-  leaf: Certificate,
-  now: Date,
-): void {
-  let issuer = root;
-  for (const [i, authority] of [root, ...intermediates].entries()) {
-    assertIssuedBy(authority, issuer);
-    assertValidAt(authority, now);
-    assertAuthority(authority, intermediates.length - i);
-    issuer = authority;
+export function assertPathRules(rootToLeaf: readonly Certificate[], now: Date): void {
+  const leafIndex = rootToLeaf.length - 1;
+  for (const [i, certificate] of rootToLeaf.entries()) {
+    assertIssuedBy(certificate, rootToLeaf[i - 1] ?? certificate);
+    assertValidAt(certificate, now);
+    if (i < leafIndex) assertAuthority(certificate, leafIndex - 1 - i);
+    else assertEndEntity(certificate);
   }
-  assertIssuedBy(leaf, issuer);
-  assertValidAt(leaf, now);
-  assertEndEntity(leaf);
 }
 
 function assertIssuedBy(certificate: Certificate, issuer: Certificate): void {

@@ -43,6 +43,11 @@ interface Authority {
   readonly sha256: string;
 }
 
+interface EndEntity {
+  readonly certificate: Certificate;
+  readonly publicKey: CryptoKey;
+}
+
 /** Documents of AWS carry five certificates. */
 const MAX_PATH_CERTIFICATES = 8;
 
@@ -51,8 +56,8 @@ const MAX_PATH_CERTIFICATES = 8;
  * about what that key has signed, nor about revocation.
  * @throws ServiceError ERR_CERT_PATH when there are fewer than 2 or more than 8 certificates; then, by certificate from the
  *   root, ERR_DER_MALFORMED or ERR_CERT_MALFORMED; then ERR_TRUST_ANCHOR; then, by certificate, ERR_CERT_TIME or
- *   ERR_CERT_PATH; then, by certificate, ERR_CERT_PATH for its signature or ERR_CERT_MALFORMED for a public key that is not
- *   on the curve. TypeError when `trustAnchor` or `now` is not one.
+ *   ERR_CERT_PATH; then, by certificate, ERR_CERT_PATH for a signature, and ERR_CERT_MALFORMED for an issuer's key that is
+ *   not on the curve. TypeError when `trustAnchor` or `now` is not one.
  */
 export async function verifyCertificatePath({
   cache,
@@ -73,12 +78,12 @@ export class UnverifiedPath {
   readonly #intermediates: readonly Authority[];
   readonly #leaf: Certificate;
 
-  private constructor(root: Authority, intermediates: readonly Authority[], leaf: Certificate, leafKey: CryptoKey) {
-    this.rootToLeaf = [root.certificate, ...intermediates.map(({ certificate }) => certificate), leaf];
-    this.unverifiedLeafKey = leafKey;
+  private constructor(root: Authority, intermediates: readonly Authority[], leaf: EndEntity) {
+    this.rootToLeaf = [root, ...intermediates, leaf].map(({ certificate }) => certificate);
+    this.unverifiedLeafKey = leaf.publicKey;
     this.#root = root;
     this.#intermediates = intermediates;
-    this.#leaf = leaf;
+    this.#leaf = leaf.certificate;
   }
 
   /**
@@ -87,14 +92,14 @@ export class UnverifiedPath {
    */
   static async parse({ rootToLeaf, trustAnchor, now }: CertificatePathOptions): Promise<UnverifiedPath> {
     assertArguments(trustAnchor, now);
-    const { root, intermediates, leaf } = parseCertificates(rootToLeaf);
-    const [anchor, ...authorities] = await Promise.all([identify(root), ...intermediates.map(identify)]);
+    const [root, intermediates, leaf] = await parseCertificates(rootToLeaf);
     // AV-07: the document's root is believed only where it is the one that the caller pinned
-    if (anchor.sha256 !== trustAnchor.sha256) {
+    if (root.sha256 !== trustAnchor.sha256) {
       throw new ServiceError("ERR_TRUST_ANCHOR", `first certificate is not the pinned root, ${trustAnchor.name}`);
     }
-    assertPathRules(root, intermediates, leaf, now);
-    return new UnverifiedPath(anchor, authorities, leaf, await importPublicKey(leaf));
+    const path = new UnverifiedPath(root, intermediates, leaf);
+    assertPathRules(path.rootToLeaf, now);
+    return path;
   }
 
   /**
@@ -104,20 +109,20 @@ export class UnverifiedPath {
    * @throws ServiceError ERR_CERT_PATH or ERR_CERT_MALFORMED, as `verifyCertificatePath`.
    */
   async verifySignatures(cache: CertificateCache | undefined): Promise<readonly VerifiedIntermediate[]> {
-    let issuer = this.#root;
-    let issuerKey = importPublicKey(issuer.certificate);
-    const checks: Promise<unknown>[] = [issuerKey];
+    const checks: Promise<unknown>[] = [];
     const verified: Promise<VerifiedIntermediate>[] = [];
-    for (const authority of this.#intermediates) {
-      const link = { sha256: authority.sha256, issuerSha256: issuer.sha256 };
+    let issuer = this.#root;
+    let issuerKey: Promise<CryptoKey> | undefined;
+    for (const { certificate, sha256 } of this.#intermediates) {
+      const link = { sha256, issuerSha256: issuer.sha256 };
       const remembered = cache?.recall(link);
-      if (!remembered) checks.push(verifySignature(authority.certificate, issuerKey));
-      issuer = authority;
-      issuerKey = remembered ? Promise.resolve(remembered) : importPublicKey(authority.certificate);
+      if (!remembered) checks.push(verifySignature(certificate, issuerKey ?? importPublicKey(issuer.certificate)));
+      issuer = { certificate, sha256 };
+      issuerKey = remembered ? Promise.resolve(remembered) : importPublicKey(certificate);
       verified.push(issuerKey.then((publicKey) => ({ ...link, publicKey })));
-      checks.push(issuerKey);
     }
-    await allInOrder([...checks, verifySignature(this.#leaf, issuerKey), ...verified]);
+    checks.push(...verified, verifySignature(this.#leaf, issuerKey ?? importPublicKey(issuer.certificate)));
+    await allInOrder(checks);
     return Promise.all(verified);
   }
 }
@@ -156,20 +161,24 @@ function assertArguments(trustAnchor: TrustAnchor, now: Date): void {
   if (!(now instanceof Date) || Number.isNaN(now.getTime())) throw new TypeError("now is required: a valid Date");
 }
 
-function parseCertificates(rootToLeaf: readonly Uint8Array[]) {
-  if (rootToLeaf.length > MAX_PATH_CERTIFICATES) {
-    throw new ServiceError("ERR_CERT_PATH", `path has more than ${MAX_PATH_CERTIFICATES} certificates`);
+async function parseCertificates(rootToLeaf: readonly Uint8Array[]) {
+  const [root, ...others] = rootToLeaf;
+  const leaf = others.pop();
+  if (!root || !leaf || rootToLeaf.length > MAX_PATH_CERTIFICATES) {
+    throw new ServiceError("ERR_CERT_PATH", `path does not have 2 to ${MAX_PATH_CERTIFICATES} certificates`);
   }
-  const [root, ...intermediates] = rootToLeaf.map(parseCertificate);
-  const leaf = intermediates.pop();
-  if (!root || !leaf) throw new ServiceError("ERR_CERT_PATH", "path has fewer than 2 certificates");
-  return { root, intermediates, leaf };
+  return allInOrder([parseAuthority(root), allInOrder(others.map(parseAuthority)), parseEndEntity(leaf)]);
 }
 
-const identify = async (certificate: Certificate): Promise<Authority> => ({
-  certificate,
-  sha256: toHex(await digest("SHA-256", certificate.der)),
-});
+async function parseAuthority(der: Uint8Array): Promise<Authority> {
+  const hashing = digest("SHA-256", der); // runs while the certificates are read
+  return { certificate: parseCertificate(der), sha256: toHex(await hashing) };
+}
+
+async function parseEndEntity(der: Uint8Array): Promise<EndEntity> {
+  const certificate = parseCertificate(der);
+  return { certificate, publicKey: await importPublicKey(certificate) };
+}
 
 const P384 = { name: "ECDSA", namedCurve: "P-384" } as const;
 const ECDSA_SHA384 = { name: "ECDSA", hash: "SHA-384" } as const;
