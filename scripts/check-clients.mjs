@@ -1,0 +1,105 @@
+/**
+ * Drives the simulated KMS with clients that know nothing of it: boto3 and the AWS CLI, unmodified, over TLS. They are used
+ * where they are, or installed into a scratch virtual environment; where neither is possible one line says why, and that is
+ * no failure. Needs a build (`npm run build`). Prints one line per check and ends with `N passed, N failed`.
+ */
+import { spawn } from "node:child_process";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { startSimulation } from "../dist/simulator/index.js";
+
+const INSTALL_TIMEOUT_MS = 180_000;
+const CHECK_TIMEOUT_MS = 120_000;
+
+const say = (line) => process.stdout.write(`${line}\n`);
+
+/** Runs a command to its end. Never rejects: a command that cannot start has the status -1. */
+function run(command, args, { env = process.env, timeout = CHECK_TIMEOUT_MS } = {}) {
+  return new Promise((resolve) => {
+    const child = spawn(command, args, { env, timeout, stdio: ["ignore", "pipe", "pipe"] });
+    const output = { stdout: "", stderr: "" };
+    child.stdout.on("data", (chunk) => {
+      output.stdout += chunk;
+    });
+    child.stderr.on("data", (chunk) => {
+      output.stderr += chunk;
+    });
+    child.on("error", (error) => resolve({ ...output, status: -1, stderr: error.message }));
+    child.on("close", (status) => resolve({ ...output, status: status ?? -1 }));
+  });
+}
+
+const lastLine = (text) => text.trim().split("\n").at(-1) ?? "";
+
+/** The commands of a Python with boto3 and of an AWS CLI; or why there is none. */
+async function findClients(folder) {
+  const [boto3, cli] = await Promise.all([run("python3", ["-c", "import boto3"]), run("aws", ["--version"])]);
+  const found = { python: boto3.status === 0 ? "python3" : undefined, aws: cli.status === 0 ? "aws" : undefined };
+  if (found.python && found.aws) return found;
+  const venv = join(folder, "venv");
+  const made = await run("python3", ["-m", "venv", venv], { timeout: INSTALL_TIMEOUT_MS });
+  if (made.status !== 0) return { ...found, reason: `no Python virtual environment: ${lastLine(made.stderr)}` };
+  const pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "boto3", "awscli"];
+  const installed = await run(join(venv, "bin", "python"), pip, { timeout: INSTALL_TIMEOUT_MS });
+  if (installed.status !== 0) return { ...found, reason: `pip install boto3 awscli: ${lastLine(installed.stderr)}` };
+  return { python: found.python ?? join(venv, "bin", "python"), aws: found.aws ?? join(venv, "bin", "aws") };
+}
+
+/** The environment that points an AWS client at the simulated KMS, and away from every other configuration. */
+function clientEnvironment(simulation, caFile) {
+  const { PATH, HOME, LANG } = process.env;
+  return {
+    ...{ PATH, HOME, LANG },
+    AWS_ACCESS_KEY_ID: simulation.operator.accessKeyId,
+    AWS_SECRET_ACCESS_KEY: simulation.operator.secretAccessKey,
+    AWS_DEFAULT_REGION: simulation.region,
+    AWS_ENDPOINT_URL_KMS: simulation.kms.endpoint,
+    AWS_CA_BUNDLE: caFile,
+    AWS_CONFIG_FILE: "/dev/null",
+    AWS_SHARED_CREDENTIALS_FILE: "/dev/null",
+    AWS_EC2_METADATA_DISABLED: "true",
+    AWS_PAGER: "",
+  };
+}
+
+/** Runs one client's script, which prints `ok TITLE` or `FAILED TITLE: reason` per check. */
+async function check(name, command, args, env) {
+  const { stdout, stderr, status } = await run(command, args, { env });
+  const lines = stdout
+    .trim()
+    .split("\n")
+    .filter((line) => /^(ok|FAILED) /.test(line));
+  for (const line of lines) say(`${name}: ${line}`);
+  const failed = lines.filter((line) => line.startsWith("FAILED")).length;
+  if (status === 0 && failed === 0 && lines.length > 0) return { passed: lines.length, failed };
+  if (failed === 0) say(`${name}: FAILED to run: ${lastLine(stderr)}`);
+  return { passed: lines.length - failed, failed: Math.max(failed, 1) };
+}
+
+async function main() {
+  const folder = await mkdtemp(join(tmpdir(), "nitro-decrypt-clients-"));
+  const simulation = await startSimulation();
+  try {
+    const caFile = join(folder, "ca.pem");
+    await writeFile(caFile, simulation.kms.caCertificate);
+    const env = clientEnvironment(simulation, caFile);
+    const { python, aws, reason } = await findClients(folder);
+    const missing = [...(python ? [] : ["boto3"]), ...(aws ? [] : ["the AWS CLI"])];
+    if (missing.length > 0) say(`skipped: ${missing.join(" and ")}: ${reason}`);
+    const script = (file) => fileURLToPath(new URL(file, import.meta.url));
+    const results = [
+      ...(python ? [await check("boto3", python, [script("check-boto3.py")], env)] : []),
+      ...(aws ? [await check("aws-cli", "sh", [script("check-aws-cli.sh"), aws, folder], env)] : []),
+    ];
+    const sum = (key) => results.reduce((total, result) => total + result[key], 0);
+    say(`${sum("passed")} passed, ${sum("failed")} failed`);
+    if (sum("failed") > 0) process.exitCode = 1;
+  } finally {
+    await simulation.close();
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+await main();
