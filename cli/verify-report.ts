@@ -70,7 +70,10 @@ function appraisedOf({ pcrs, nonce, maxAgeSeconds }: Demands): string[] {
 
 function warningsOf({ debug }: VerifiedAttestation, demands: Demands): string[] {
   const warnings = [...codeWarnings(demands.pcrs)];
-  if (debug) warnings.push("the enclave runs in debug mode: its operator sees its console, and its PCRs say nothing");
+  if (debug)
+    warnings.push(
+      "the enclave runs in debug mode: its operator sees its console, and PCR0, 1, 2 and 8 are zero whatever it runs",
+    );
   return warnings;
 }
 

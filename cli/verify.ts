@@ -8,6 +8,7 @@ import { AWS_NITRO_ENCLAVES_ROOT_G1, trustAnchorOf } from "../shared/attestation
 import type { VerifiedAttestation } from "../shared/attestation/verify.js";
 import { verifyAttestation } from "../shared/attestation/verify.js";
 import { isAllZero, toHex } from "../shared/bytes.js";
+import { ServiceError } from "../shared/errors.js";
 import { decodePem, isPem } from "../shared/pem.js";
 import { parseCertificate } from "../shared/x509.js";
 import type { Io } from "./command.js";
@@ -77,13 +78,25 @@ export const verify = defineCommand({
     const now = parseNow(values, io);
     const trustAnchor = await parseRoot(optionValue(values, "root") ?? "aws", io);
     const document = decodeText(await readInput(file, io, MAX_DOCUMENT_FILE_BYTES));
-    const verified = await verifyAttestation(document, { trustAnchor, now });
+    const verified = await verifyAttestation(document, { trustAnchor, now }).catch((error: unknown) => {
+      throw withNextStep(error, values);
+    });
     appraise(verified, policyOf(demands, verified));
     const outcome = { verified, trustAnchor, demands };
     print(io, values.json === true, verificationToJson(outcome), () => describeVerification(outcome));
     return 0;
   },
 });
+
+/** The same refusal, with what to try where an option is the likely answer. */
+function withNextStep(error: unknown, values: OptionValues): unknown {
+  if (!(error instanceof ServiceError)) return error;
+  const next = (option: string, step: string) =>
+    values[option] === undefined ? new ServiceError(error.code, `${error.message}; ${step}`) : error;
+  if (error.code === "ERR_CERT_TIME") return next("at", "for a document of the past, say as of when with --at");
+  if (error.code === "ERR_TRUST_ANCHOR") return next("root", "for a document of a simulation, give its --root");
+  return error;
+}
 
 function parseNow(values: OptionValues, io: Io): Date {
   const at = optionValue(values, "at");

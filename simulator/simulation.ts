@@ -82,7 +82,8 @@ export interface Simulation extends BootedEnclave, AsyncDisposable {
 }
 
 const DEFAULT_CREDENTIAL_LIFETIME_SECONDS = 6 * 3600;
-const RANDOM_ONLY_POLICY = JSON.stringify({
+/** What the parent role may do by itself: keys are given to it by their policies. */
+export const RANDOM_ONLY_POLICY = JSON.stringify({
   Version: "2012-10-17",
   Statement: [{ Effect: "Allow", Action: "kms:GenerateRandom", Resource: "*" }],
 });

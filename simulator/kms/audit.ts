@@ -58,6 +58,7 @@ const DEFAULT_CAPACITY = 10_000;
 /** The newest records, in memory. */
 export class AuditLog {
   readonly #capacity: number;
+  readonly #listeners = new Set<(record: AuditRecord) => void>();
   #records: AuditRecord[] = [];
 
   constructor(capacity = DEFAULT_CAPACITY) {
@@ -69,8 +70,16 @@ export class AuditLog {
     return [...this.#records];
   }
 
+  /** Hands every further record to `listener`, until the function that this returns is called. */
+  subscribe(listener: (record: AuditRecord) => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
   append(call: FinishedCall): void {
-    this.#records.push(recordOf(call));
+    const record = recordOf(call);
+    this.#records.push(record);
+    for (const listener of this.#listeners) listener(record);
     // Twice the capacity before it is cut, so that appending stays cheap.
     if (this.#records.length >= 2 * this.#capacity) this.#records = this.#records.slice(-this.#capacity);
   }

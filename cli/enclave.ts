@@ -1,0 +1,76 @@
+/** `nitro-decrypt enclave`: the service inside the enclave. */
+import { readFile } from "node:fs/promises";
+import { resolve } from "node:path";
+import { createEnclave } from "../enclave/index.js";
+import type { ConnectedNsm } from "../simulator/nsm/client.js";
+import { connectSimulatedNsm } from "../simulator/nsm/client.js";
+import { CommandFailure, defineCommand } from "./command.js";
+import { parseOptions, required } from "./options.js";
+import { createLogger, runUntilInterrupted, SERVICE_OPTIONS, SERVICE_USAGE } from "./service.js";
+
+const usage = `Runs the service inside the enclave: measures its configuration into PCR16, and serves.
+
+Usage: nitro-decrypt enclave --config FILE --nsm ADDRESS --listen ADDRESS --tunnel ADDRESS --services ADDRESS
+
+An ADDRESS is unix:/path. (vsock://CID:PORT and /dev/nsm need the native addon, which is not part of this version.)
+
+  --config FILE       the configuration, JSON; its exact bytes are measured
+  --nsm ADDRESS       a simulated NSM ("nitro-decrypt nsm")
+  --listen ADDRESS    where to serve
+  --tunnel ADDRESS    the parent's byte tunnel to AWS KMS
+  --services ADDRESS  the parent's services: credentials and the gateway
+${SERVICE_USAGE}`;
+
+export const enclave = defineCommand({
+  name: "enclave",
+  summary: "the service inside the enclave",
+  usage,
+  async execute(argv, io) {
+    const options = parseOptions(argv, {
+      ...SERVICE_OPTIONS,
+      config: { type: "string" },
+      nsm: { type: "string" },
+      listen: { type: "string" },
+      tunnel: { type: "string" },
+      services: { type: "string" },
+    });
+    const file = required(options.config, "config");
+    const nsmAddress = required(options.nsm, "nsm");
+    const addresses = {
+      listen: required(options.listen, "listen"),
+      tunnel: required(options.tunnel, "tunnel"),
+      services: required(options.services, "services"),
+    };
+    const log = createLogger(io, "enclave", options["log-level"]);
+    const configuration = await readConfiguration(resolve(io.cwd, file));
+    const nsm = openNsm(nsmAddress);
+    try {
+      const service = await createEnclave({ configuration, nsm, addresses, log });
+      const { address, configurationPcr } = service;
+      const text = `enclave at ${address}, PCR16 ${configurationPcr}\n`;
+      return await runUntilInterrupted(
+        io,
+        service,
+        { event: { service: "enclave", address, configurationPcr }, text },
+        options.json,
+      );
+    } finally {
+      nsm.close();
+    }
+  },
+});
+
+function openNsm(address: string): ConnectedNsm {
+  if (address === "/dev/nsm") {
+    throw new CommandFailure(2, "/dev/nsm needs the native addon, which is not part of this version: use unix:/path");
+  }
+  return connectSimulatedNsm(address);
+}
+
+async function readConfiguration(path: string): Promise<Uint8Array> {
+  try {
+    return await readFile(path);
+  } catch (cause) {
+    throw new CommandFailure(1, `the configuration ${path} cannot be read`, { cause });
+  }
+}

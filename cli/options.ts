@@ -1,0 +1,38 @@
+/** What the commands' options have in common: `util.parseArgs` with its errors, and values of a stated form. */
+import type { ParseArgsConfig } from "node:util";
+import { parseArgs } from "node:util";
+import { CommandFailure } from "./command.js";
+
+type Options = NonNullable<ParseArgsConfig["options"]>;
+
+/** The values that `parseOptions` returns. */
+export type OptionValues<T extends Options> = ReturnType<
+  typeof parseArgs<{ args: string[]; options: T; strict: true; allowPositionals: false }>
+>["values"];
+
+/** The options in `argv`, which has nothing else. What is not known is refused (exit code 2). */
+export function parseOptions<T extends Options>(argv: readonly string[], options: T): OptionValues<T> {
+  return parseArgs({ args: [...argv], options, strict: true, allowPositionals: false }).values;
+}
+
+/** The value of an option that must be there. */
+export function required(value: string | undefined, name: string): string {
+  if (value === undefined || value === "") throw new CommandFailure(2, `--${name} is required`);
+  return value;
+}
+
+/** `HOST:PORT`, where an IPv6 host stands in brackets. */
+export function parseHostPort(text: string, name: string): { host: string; port: number } {
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^\s:[\]]+)):(\d{1,5})$/.exec(text);
+  const host = match?.[1] ?? match?.[2];
+  const port = Number(match?.[3]);
+  if (host === undefined || port > 65_535) throw new CommandFailure(2, `--${name} has the form HOST:PORT`);
+  return { host, port };
+}
+
+/** A TCP port; 0 means a free one. */
+export function parsePort(text: string, name: string): number {
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : 65_536;
+  if (port > 65_535) throw new CommandFailure(2, `--${name} is a port number`);
+  return port;
+}
