@@ -317,7 +317,7 @@ function encodableObject(value: CborValue & (object | null)): unknown {
   if (!(value instanceof Map)) throw new TypeError("CBOR maps are encoded from Map");
   const entries = new Map<unknown, unknown>();
   for (const [key, entry] of value as CborMap) {
-    if (typeof key === "object") throw new TypeError("CBOR map keys are text or integers");
+    if (typeof key === "object" || typeof key === "boolean") throw new TypeError("CBOR map keys are text or integers");
     entries.set(encodable(key), encodable(entry));
   }
   return entries;
