@@ -1,0 +1,134 @@
+/** AWS Encryption SDK messages, made by the SDK and opened through an attested client. */
+import { describe, expect, it } from "vitest";
+import { attestKms } from "../../enclave/index.js";
+import { MessageOpener } from "../../enclave/messages.js";
+import { utf8 } from "../../shared/bytes.js";
+import { EsdkTable, SUITE } from "./esdk.js";
+import type { Json, KmsCall } from "./fakes.js";
+import { FOREIGN_KEY_ARN, fakeKms, KEY_ARN, OTHER_KEY_ARN, testKeys, testRecipient } from "./fakes.js";
+
+const PLAINTEXT = utf8("a secret that is longer than one frame of the message, which holds 64 bytes, by a good deal");
+const CONTEXT = { tenant: "a", purpose: "test" };
+
+function setUp(answer?: (call: KmsCall, genuine: () => Json) => Json) {
+  const table = new EsdkTable();
+  const recipient = testRecipient();
+  const kms = fakeKms((call) => {
+    const genuine = () => table.answer(recipient, call);
+    return answer ? answer(call, genuine) : genuine();
+  });
+  const opener = new MessageOpener({
+    client: attestKms(kms.client, recipient),
+    keys: testKeys(),
+    maxEncryptedDataKeys: 2,
+  });
+  const open = (message: Uint8Array, expectedContext: Readonly<Record<string, string>> = {}) =>
+    opener.open(message, { expectedContext });
+  return { table, recipient, kms, open };
+}
+
+describe("MessageOpener", () => {
+  it.each([
+    ["committed", SUITE.committed],
+    ["committed and signed", SUITE.committedSigned],
+  ])("opens a %s message", async (_, suite) => {
+    const { table, open, kms } = setUp();
+    const opened = await open(await table.message(PLAINTEXT, { context: CONTEXT, suite }), { tenant: "a" });
+    expect(opened.plaintext).toEqual(PLAINTEXT);
+    expect(opened.encryptionContext).toMatchObject(CONTEXT);
+    expect(kms.calls).toHaveLength(1);
+    expect(kms.calls[0]?.body).toMatchObject({
+      KeyId: KEY_ARN,
+      Recipient: { KeyEncryptionAlgorithm: expect.any(String) },
+    });
+  });
+
+  it("opens a message for several keys with whichever is pinned", async () => {
+    const { table, open } = setUp();
+    const message = await table.message(PLAINTEXT, { keyIds: [FOREIGN_KEY_ARN, OTHER_KEY_ARN] });
+    expect((await open(message)).plaintext).toEqual(PLAINTEXT);
+  });
+
+  it("opens a message when the first of its pinned keys refuses and the second does not", async () => {
+    const denied = { $status: 400, __type: "AccessDeniedException" };
+    const { table, open } = setUp(({ body }, genuine) => (body.KeyId === KEY_ARN ? denied : genuine()));
+    const message = await table.message(PLAINTEXT, { keyIds: [KEY_ARN, OTHER_KEY_ARN] });
+    expect((await open(message)).plaintext).toEqual(PLAINTEXT);
+  });
+
+  it("refuses a message without key commitment", async () => {
+    const { table, open, kms } = setUp();
+    const message = await table.message(PLAINTEXT, { suite: SUITE.uncommitted });
+    await expect(open(message)).rejects.toThrowCode("ERR_MESSAGE_MALFORMED");
+    expect(kms.calls).toEqual([]);
+  });
+
+  it("refuses more encrypted data keys than allowed, before KMS is asked", async () => {
+    const { table, open, kms } = setUp();
+    const message = await table.message(PLAINTEXT, { keyIds: [KEY_ARN, OTHER_KEY_ARN, FOREIGN_KEY_ARN] });
+    await expect(open(message)).rejects.toThrowCode("ERR_MESSAGE_MALFORMED");
+    expect(kms.calls).toEqual([]);
+  });
+
+  it("pitfall 4: refuses a message for none of the pinned keys, before KMS is asked", async () => {
+    const { table, open, kms } = setUp();
+    const message = await table.message(PLAINTEXT, { keyIds: [FOREIGN_KEY_ARN] });
+    await expect(open(message)).rejects.toThrowCode("ERR_KMS_KEY");
+    expect(kms.calls).toEqual([]);
+  });
+
+  it("pitfall 5: refuses a message whose context is not the one expected, before KMS is asked", async () => {
+    const { table, open, kms } = setUp();
+    const message = await table.message(PLAINTEXT, { context: CONTEXT });
+    await expect(open(message, { tenant: "b" })).rejects.toThrowCode("ERR_ENCRYPTION_CONTEXT");
+    await expect(open(message, { ...CONTEXT, owner: "x" })).rejects.toThrowCode("ERR_ENCRYPTION_CONTEXT");
+    await expect(open(message, { toString: "x" })).rejects.toThrowCode("ERR_ENCRYPTION_CONTEXT");
+    expect(kms.calls).toEqual([]);
+    await expect(open(message, CONTEXT)).resolves.toBeDefined();
+  });
+
+  it("pitfall 3: refuses a message whose context was changed: KMS has it as well", async () => {
+    const { table, open } = setUp();
+    const message = Buffer.from(await table.message(PLAINTEXT, { context: CONTEXT }));
+    message[message.indexOf("tenant") + "tenant".length + 2] = "b".charCodeAt(0); // name, two bytes of length, value
+    await expect(open(message, { tenant: "b" })).rejects.toThrowCode("ERR_KMS_REFUSED");
+  });
+
+  it("pitfall 1: a forged data key does not open a message that was made with another", async () => {
+    const forged = () => ({ KeyId: KEY_ARN, CiphertextForRecipient: parts.recipient.seal(new Uint8Array(32)) });
+    const parts = setUp(forged);
+    await expect(parts.open(await parts.table.message(PLAINTEXT))).rejects.toThrowCode("ERR_DECRYPTION_FAILED");
+  });
+
+  it.each([
+    ["in its first frame", -80],
+    ["in its last frame", -1],
+  ])("refuses a message that was changed %s", async (_, at) => {
+    const { table, open } = setUp();
+    const message = await table.message(PLAINTEXT);
+    const place = message.length + at;
+    message[place] = (message[place] ?? 0) ^ 1;
+    await expect(open(message)).rejects.toThrowCode("ERR_DECRYPTION_FAILED");
+  });
+
+  it("refuses every prefix of a message and what follows on no message", async () => {
+    const { table, open } = setUp();
+    const message = await table.message(utf8("short"));
+    for (let length = 0; length < message.length; length += 7) {
+      const refused = await open(message.subarray(0, length)).catch((error: { code?: string }) => error.code);
+      expect(["ERR_MESSAGE_MALFORMED", "ERR_DECRYPTION_FAILED"]).toContain(refused);
+    }
+    await expect(open(utf8("no message at all"))).rejects.toThrowCode("ERR_MESSAGE_MALFORMED");
+  });
+
+  it.each([
+    ["denies", { $status: 400, __type: "AccessDeniedException" }, "ERR_KMS_DENIED"],
+    ["refuses", { $status: 400, __type: "DisabledException" }, "ERR_KMS_REFUSED"],
+    ["fails", { $status: 500, __type: "KMSInternalException" }, "ERR_KMS_UNAVAILABLE"],
+    ["answers with plaintext", { KeyId: KEY_ARN, Plaintext: "AAAA" }, "ERR_KMS_ANSWER"],
+    ["answers from another key", { KeyId: OTHER_KEY_ARN }, "ERR_KMS_KEY"],
+  ] as const)("tells by code that KMS %s", async (_, answer, code) => {
+    const { table, open } = setUp(() => answer);
+    await expect(open(await table.message(PLAINTEXT))).rejects.toThrowCode(code);
+  });
+});
