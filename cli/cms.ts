@@ -15,7 +15,8 @@ const MAX_KEY_FILE_BYTES = 64 * 1024;
 const MAX_BLOB_FILE_BYTES = 3 * MAX_CIPHERTEXT_FOR_RECIPIENT_BYTES;
 
 const usage = `\
-Opens a CiphertextForRecipient of AWS KMS with the recipient's private key and writes the plaintext to stdout, as it is.
+Opens a CiphertextForRecipient of AWS KMS with the recipient's private key and writes the plaintext
+to stdout, as it is.
 
 Usage: nitro-decrypt cms open --key FILE BLOB [--json]
 
@@ -27,8 +28,8 @@ BLOB is a file with the CiphertextForRecipient, raw, in base64 or hexadecimal; -
 
 That a blob opens does not say that AWS KMS made it: whoever has the public key can.
 
-Exit code 0 if it opens; 1 if not (ERR_CMS_MALFORMED: it is none; ERR_DECRYPTION_FAILED: not with this key); 2 for wrong
-usage.
+Exit code 0 if it opens; 1 if not (ERR_CMS_MALFORMED: it is none; ERR_DECRYPTION_FAILED: not with this
+key); 2 for wrong usage.
 `;
 
 export const cms = defineCommand({

@@ -14,19 +14,20 @@ import { layOut, print } from "./report.js";
 const MAX_FILE_BYTES = 1 << 30;
 
 const usage = `\
-Shows what is in an attestation document, a CiphertextForRecipient, an AWS KMS ciphertext or an enclave image file (EIF),
-whichever FILE holds. Of an image it computes PCR0, PCR1, PCR2 and, if it is signed, PCR8.
+Shows what is in an attestation document, a CiphertextForRecipient, an AWS KMS ciphertext or an
+enclave image file (EIF), whichever FILE holds. Of an image it computes PCR0, PCR1, PCR2 and, if it is
+signed, PCR8.
 
 Usage: nitro-decrypt inspect FILE [--json]
 
-FILE is raw or, for all but images, base64 or hexadecimal text, or the JSON of an enclave's GET /attestation; - is stdin.
-It is read into memory, up to 1 GiB.
+FILE is raw, base64 or hexadecimal text, or the JSON that an enclave's GET /attestation answers; - is
+stdin. It is read into memory, up to 1 GiB.
 
   --json  what was found as JSON
   --help
 
-Nothing is verified: signatures, dates, checksums and who made the file stay open. To verify an attestation document, use
-"nitro-decrypt verify".
+Nothing is verified: signatures, dates and who made the file stay open. To verify an attestation
+document, use "nitro-decrypt verify".
 
 Exit code 0 if the file is one of these; 1 if it is not, or is malformed; 2 for wrong usage.
 `;

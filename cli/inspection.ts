@@ -1,6 +1,7 @@
 /** The contents of each format that `nitro-decrypt inspect` knows, as lines for people and as JSON. Nothing is judged. */
 import { parseAttestationDocument } from "../shared/attestation/document.js";
-import { isAllZero, toHex } from "../shared/bytes.js";
+import { AWS_NITRO_ENCLAVES_ROOT_G1 } from "../shared/attestation/trust-anchor.js";
+import { digest, isAllZero, toHex } from "../shared/bytes.js";
 import { parseCiphertextForRecipient } from "../shared/cms.js";
 import type { Eif, ImageMeasurements } from "../shared/eif.js";
 import { measureEif, metadataOf, parseEif } from "../shared/eif.js";
@@ -18,8 +19,10 @@ export interface Inspection {
 }
 
 /** @throws ServiceError with the code of the layer that is malformed */
-export function inspectAttestation(bytes: Uint8Array): Inspection {
+export async function inspectAttestation(bytes: Uint8Array): Promise<Inspection> {
   const document = parseAttestationDocument(bytes);
+  const root = toHex(await digest("SHA-256", document.caBundle[0] ?? new Uint8Array()));
+  const isAws = root === AWS_NITRO_ENCLAVES_ROOT_G1.sha256;
   const certificates = [...document.caBundle, document.certificate].map(readCertificate);
   const readable = certificates.filter((certificate) => "subject" in certificate);
   const unreadable = certificates.filter((certificate) => "unreadable" in certificate);
@@ -34,6 +37,7 @@ export function inspectAttestation(bytes: Uint8Array): Inspection {
       ["digest", document.digest],
       ["debug mode", debug ? "yes (PCR0 is zero)" : "no"],
       ...pcrLines(document.pcrs),
+      ["root", `SHA-256 ${root}, which is ${isAws ? "" : "NOT "}that of ${AWS_NITRO_ENCLAVES_ROOT_G1.name}`],
       ...certificateLines(readable),
       ...unreadable.map((certificate): Line => ["", `not readable: ${certificate.unreadable}`]),
       ...claimLines(document),
@@ -47,6 +51,7 @@ export function inspectAttestation(bytes: Uint8Array): Inspection {
       digest: document.digest,
       debug,
       ...fieldsToJson(document),
+      rootSha256: root,
       certificates: [...certificatesToJson(readable), ...unreadable],
     },
   };

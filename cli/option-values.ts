@@ -41,8 +41,9 @@ export function parseSecondsOption(name: string, text: string): number {
 
 /** What `parseTimeOption` takes, for help texts. */
 export const TIME_FORMS = [
-  "ISO 8601 with a time zone (2026-11-23T10:00:00Z, 2026-11-23T11:00+01:00), or a date alone, which is",
-  "midnight UTC, or a number since 1970: of up to 11 digits it is seconds, of 12 to 14 digits milliseconds",
+  "ISO 8601 with a time zone (2026-11-23T10:00:00Z, 2026-11-23T11:00+01:00),",
+  "a date alone, which is midnight UTC, or a number since 1970: of up to",
+  "11 digits it is seconds, of 12 to 14 digits milliseconds",
 ] as const;
 
 /** An instant, in one of the `TIME_FORMS`. */

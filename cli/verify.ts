@@ -27,7 +27,7 @@ import { print } from "./report.js";
 import type { Demands } from "./verify-report.js";
 import { describeVerification, verificationToJson } from "./verify-report.js";
 
-/** A document has at most 8 KiB; the rest is room for base64, hexadecimal and line ends. */
+/** A document has less than 17 KiB; the rest is room for base64, hexadecimal and line ends. */
 const MAX_DOCUMENT_FILE_BYTES = 64 * 1024;
 const MAX_ROOT_FILE_BYTES = 16 * 1024;
 /** How far ahead of the verifier's clock the NSM's may be, with --max-age. */
@@ -38,25 +38,30 @@ const PCR_OPTIONS = Array.from({ length: PCR_COUNT }, (_, index) => ({ index, na
 const VALUE_OPTIONS = ["at", "root", "nonce", "max-age", ...PCR_OPTIONS.map(({ name }) => name)];
 
 const usage = `\
-Verifies that an attestation document was made by the Nitro Security Module of an enclave, and shows what it says.
-With PCRs it also appraises it: whether the document is of the enclave that you mean.
+Verifies that an attestation document was made by the Nitro Security Module of an enclave, and shows
+what it says. With PCRs it also appraises it: whether the document is of the enclave that you mean.
 
 Usage: nitro-decrypt verify FILE [options]
 
-FILE is a document as raw CBOR, base64 or hexadecimal, or the JSON of an enclave's GET /attestation; - is stdin.
+FILE is a document as raw CBOR, base64 or hexadecimal, or the JSON that an enclave's GET /attestation
+answers; - is stdin.
 
-  --pcr0 HEX … --pcr31 HEX  the value that a PCR must have, 96 hexadecimal digits. PCR0, 1 and 2 together name the
-                            code of an enclave; PCR8 its signer, PCR16 the configuration of a nitro-decrypt enclave
+  --pcr0 HEX … --pcr31 HEX  the value that a PCR must have, 96 hexadecimal digits. PCR0, 1 and 2
+                            together name the code of an enclave, PCR8 its signer, PCR16 the
+                            configuration of a nitro-decrypt enclave
   --nonce HEX               the nonce that you sent must be in the document
-  --max-age S               the document must not be older than S seconds, nor more than ${SKEW_SECONDS} s from the future
-  --allow-debug             accept an enclave in debug mode, whose operator sees its console and whose PCR0 is zero
-  --at TIME                 verify as of TIME instead of now: ${TIME_FORMS.join(`\n${" ".repeat(28)}`)}
-  --root aws|FILE           the root to trust: AWS's (the default), or a certificate in PEM or DER, of a simulation say
+  --max-age S               the document must not be older than S seconds, nor more than ${SKEW_SECONDS} s
+                            from the future
+  --allow-debug             accept an enclave in debug mode, whose operator sees its console and
+                            whose PCR0 is zero
+  --at TIME                 verify as of TIME, not now: ${["", ...TIME_FORMS].join(`\n${" ".repeat(28)}`)}
+  --root aws|FILE           the root to trust: AWS's (the default), or a certificate in PEM or DER,
+                            of a simulation for example
   --json                    the result as JSON
   --help
 
-Exit code 0 if the document is genuine and everything asked for holds; 1 with the code on stderr if not; 2 for wrong
-usage. Without a PCR a document is only genuine: anybody can run an enclave.
+Exit code 0 if the document is genuine and everything asked for holds; 1 with the code on stderr if
+not; 2 for wrong usage. Without a PCR a document is only genuine: anybody can run an enclave.
 `;
 
 export const verify = defineCommand({
