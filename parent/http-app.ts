@@ -101,7 +101,6 @@ export function createHttpApp(options: HttpAppOptions): HttpApp {
       const seconds = (performance.now() - begin) / 1000;
       options.onFinished?.({ route, outcome, seconds });
       log.info({ requestId: request.id, method: request.method, route, outcome, seconds }, options.name);
-      if (closing) setImmediate(() => server.closeIdleConnections());
     });
   });
   app.addHook("onSend", async (_request, reply) => {

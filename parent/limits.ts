@@ -29,7 +29,7 @@ export const DEFAULT_LIMITS: ParentLimits = {
   transferDeadlineMs: 15_000,
   enclaveDeadlineMs: 30_000,
   probeDeadlineMs: 10_000,
-  awsDeadlineMs: 10_000,
+  awsDeadlineMs: 8_000, // less than the enclave waits, so that it hears why
   tunnelConnectDeadlineMs: 5_000,
   tunnelIdleDeadlineMs: 120_000,
   tunnelTotalDeadlineMs: 3_600_000,

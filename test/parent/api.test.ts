@@ -229,6 +229,20 @@ describe("bounds", () => {
     await released(socket);
   });
 
+  test("a kept connection outlives the deadlines of the requests that it carried", async () => {
+    const limits = { transferDeadlineMs: 50, enclaveDeadlineMs: 50 };
+    const { url } = await openParent(recordingEnclave().listener, { limits });
+    const socket = await dial(url);
+    const begin = performance.now();
+    let answers = 0;
+    while (performance.now() - begin < 400) {
+      socket.write("GET /attestation HTTP/1.1\r\nhost: x\r\n\r\n");
+      expect(String((await once(socket, "data"))[0])).toMatch(/^HTTP\/1\.1 200 /);
+      answers += 1;
+    }
+    expect(answers).toBeGreaterThan(1);
+  });
+
   test("refuses requests beyond the bound at once, keeps health apart, and serves again when a place is free", async () => {
     const enclave = holdingEnclave();
     const { url } = await openParent(enclave.listener, { limits: { maxConcurrentRequests: 2 } });

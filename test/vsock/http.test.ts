@@ -169,6 +169,17 @@ test("finds a server that came back at the same address", async () => {
   expect((await requestOver(address, { ...baseline, agent })).status).toBe(201);
 });
 
+test("drops a kept connection as soon as the other side ends it", async () => {
+  const address = newAddress();
+  const server = await serving(address, echo);
+  const agent = keptAgent(address);
+  await requestOver(address, { ...baseline, agent });
+  expect(Object.keys(agent.freeSockets)).toHaveLength(1);
+  server.closeIdleConnections();
+  while (Object.keys(agent.freeSockets).length > 0) await new Promise((resolve) => setImmediate(resolve));
+  expect((await requestOver(address, { ...baseline, method: "POST", agent })).status).toBe(201);
+});
+
 test("holds requests to the agent's number of connections", async () => {
   const address = newAddress();
   let open = 0;
