@@ -1,0 +1,77 @@
+/** The enclave process: from its start to the first attestation, and its memory at rest and after many requests. */
+import { readFile } from "node:fs/promises";
+import { EncryptCommand } from "@aws-sdk/client-kms";
+import { toBase64 } from "../shared/bytes.js";
+import type { Platform } from "./stack.js";
+import { startPlatform } from "./stack.js";
+import type { Row } from "./table.js";
+import { median } from "./table.js";
+
+const CONCURRENT = 16;
+
+export async function run({ smoke }: { readonly smoke: boolean }): Promise<Row[]> {
+  const platform = await startPlatform();
+  try {
+    const starts: number[] = [];
+    for (let round = 0; round < (smoke ? 1 : 5); round++) starts.push(await timeToAttestation(platform));
+    const startRow = { name: "enclave process: start to first attestation", median: median(starts), unit: "ms" };
+    return [startRow, ...(await memory(platform, smoke ? 500 : 10_000))];
+  } finally {
+    await platform.close();
+  }
+}
+
+async function timeToAttestation(platform: Platform): Promise<number> {
+  const startedAt = performance.now();
+  const enclave = await platform.startEnclave();
+  await getAttestation(platform.url);
+  const elapsed = performance.now() - startedAt;
+  await enclave.stop();
+  await platform.restartNsm(); // PCR16 is locked until the enclave boots afresh
+  return elapsed;
+}
+
+async function getAttestation(url: string): Promise<void> {
+  const response = await fetch(`${url}/attestation?nonce=${"A".repeat(43)}`);
+  if (!response.ok) throw new Error(`attestation answered ${response.status}: ${await response.text()}`);
+  await response.arrayBuffer();
+}
+
+async function memory(platform: Platform, requests: number): Promise<Row[]> {
+  const { operator, keyArn, url } = platform;
+  const enclave = await platform.startEnclave();
+  await getAttestation(url);
+  const rest = await residentMebibytes(enclave.pid);
+  const { CiphertextBlob } = await operator.send(
+    new EncryptCommand({ KeyId: keyArn, Plaintext: new Uint8Array(32).fill(7) }),
+  );
+  const body = JSON.stringify({ ciphertext: toBase64(CiphertextBlob ?? new Uint8Array()), keyId: keyArn });
+  const startedAt = performance.now();
+  let left = requests;
+  const worker = async (): Promise<void> => {
+    while (left-- > 0) await decrypt(url, body);
+  };
+  await Promise.all(Array.from({ length: CONCURRENT }, worker));
+  const seconds = (performance.now() - startedAt) / 1_000;
+  const after = await residentMebibytes(enclave.pid);
+  await enclave.stop();
+  return [
+    { name: "enclave process: memory at rest", median: rest, unit: "MiB" },
+    { name: `enclave process: memory after ${requests} decryptions`, median: after, unit: "MiB" },
+    { name: `POST /v1/decrypt through parent and enclave, ${CONCURRENT} concurrent`, median: requests / seconds, unit: "requests/s" },
+  ];
+}
+
+async function decrypt(url: string, body: string): Promise<void> {
+  const headers = { "content-type": "application/json" };
+  const response = await fetch(`${url}/v1/decrypt`, { method: "POST", headers, body });
+  if (!response.ok) throw new Error(`decrypt answered ${response.status}: ${await response.text()}`);
+  await response.arrayBuffer();
+}
+
+/** Resident memory of a process (proc(5)); NaN where there is no /proc. */
+async function residentMebibytes(pid: number): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, "utf8").catch(() => "");
+  const kibibytes = /^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1];
+  return kibibytes === undefined ? Number.NaN : Number(kibibytes) / 1_024;
+}
