@@ -67,7 +67,7 @@ function withoutNulls(json: unknown): unknown {
 
 function describeIssue(issue: z.core.$ZodIssue): string {
   const path = issue.path.map(memberName).join(".");
-  if (issue.code === "invalid_type" && (issue.input === undefined || issue.input === null)) {
+  if (issue.code !== "custom" && (issue.input === undefined || issue.input === null)) {
     return `Value null at '${path}' failed to satisfy constraint: Member must not be null`;
   }
   const constraint = constraintOf(issue);

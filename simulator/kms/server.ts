@@ -33,6 +33,8 @@ export interface KmsOptions {
   readonly principals?: Principals;
   /** The access key of the administrator user `operator`; a new one if left out. */
   readonly operatorAccessKey?: AccessKey;
+  /** Told of faults of the simulator itself; a Node warning if left out. */
+  readonly onInternalError?: (error: unknown) => void;
 }
 
 /** A running KMS. */
@@ -70,8 +72,8 @@ export async function startKms(options: KmsOptions): Promise<SimulatedKms> {
     policies: [ADMINISTRATOR_POLICY],
     ...(options.operatorAccessKey === undefined ? {} : { accessKey: options.operatorAccessKey }),
   });
-  const { trustAnchor, freshnessSeconds = DEFAULT_FRESHNESS_SECONDS } = options;
-  const service = new KmsService({ region, principals, trustAnchor, freshnessSeconds, clock });
+  const { trustAnchor, freshnessSeconds = DEFAULT_FRESHNESS_SECONDS, onInternalError = warn } = options;
+  const service = new KmsService({ region, principals, trustAnchor, freshnessSeconds, clock, onInternalError });
   const tls = await createTlsIdentity(region, systemClock);
   const server = createServer(
     {
@@ -101,6 +103,8 @@ export async function startKms(options: KmsOptions): Promise<SimulatedKms> {
     [Symbol.asyncDispose]: close,
   };
 }
+
+const warn = (error: unknown): void => process.emitWarning(error instanceof Error ? error : String(error));
 
 async function respond(service: KmsService, request: IncomingMessage, response: ServerResponse, clock: Clock) {
   const reply = await replyTo(service, request);

@@ -23,6 +23,8 @@ export interface KmsServiceOptions {
   readonly trustAnchor: TrustAnchor;
   readonly freshnessSeconds: number;
   readonly clock: Clock;
+  /** Told of every failure that is answered with KMSInternalException: a fault of this simulator. */
+  readonly onInternalError: (error: unknown) => void;
 }
 
 /** A request and where it came from. */
@@ -77,6 +79,7 @@ export class KmsService {
       return { status: 200, requestId, body: encodeAnswer(answer) };
     } catch (cause) {
       const error = cause instanceof KmsError ? cause : new KmsError("KMSInternalException", "", 500);
+      if (error !== cause) this.#options.onInternalError(cause);
       finish(error);
       return { status: error.status, requestId, body: errorBody(error) };
     }

@@ -6,22 +6,8 @@ import { KMSClient } from "@aws-sdk/client-kms";
 import { NodeHttpHandler } from "@smithy/node-http-handler";
 import type { Nsm } from "../../shared/nsm.js";
 import { decodeNsmResponse, encodeNsmRequest } from "../../shared/nsm.js";
+import type { Clock } from "../../simulator/clock.js";
 import type { SimulatedKms } from "../../simulator/kms/server.js";
-
-/** A clock that stands still until the test moves it. */
-export class TestClock {
-  #now: Date;
-
-  constructor(start = "2026-03-01T12:00:00Z") {
-    this.#now = new Date(start);
-  }
-
-  readonly now = (): Date => new Date(this.#now);
-
-  advance(seconds: number): void {
-    this.#now = new Date(this.#now.getTime() + seconds * 1000);
-  }
-}
 
 export interface Credentials {
   readonly accessKeyId: string;
@@ -30,13 +16,13 @@ export interface Credentials {
 }
 
 /** An unmodified SDK client that trusts the simulated CA and whose clock is the test's. */
-export function kmsClient(kms: SimulatedKms, clock: TestClock, credentials: Credentials = kms.operator): KMSClient {
+export function kmsClient(kms: SimulatedKms, clock: Clock, credentials: Credentials = kms.operator): KMSClient {
   return new KMSClient({
     region: kms.region,
     endpoint: kms.endpoint,
     credentials: { ...credentials },
     requestHandler: new NodeHttpHandler({ httpsAgent: new Agent({ ca: kms.caCertificate }) }),
-    systemClockOffset: clock.now().getTime() - Date.now(),
+    systemClockOffset: clock().getTime() - Date.now(),
     maxAttempts: 1,
   });
 }

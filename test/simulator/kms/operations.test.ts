@@ -23,9 +23,10 @@ import { trustAnchorFromSha256 } from "../../../shared/attestation/trust-anchor.
 import { utf8 } from "../../../shared/bytes.js";
 import type { SimulatedKms } from "../../../simulator/kms/server.js";
 import { startKms } from "../../../simulator/kms/server.js";
-import { errorNameOf, errorOf, kmsClient, TestClock } from "../../support/simulated-kms.js";
+import { errorNameOf, errorOf, kmsClient } from "../../support/simulated-kms.js";
+import { clockAt } from "../fixtures.js";
 
-const clock = new TestClock();
+const clock = clockAt();
 let kms: SimulatedKms;
 let client: KMSClient;
 let keyArn: string;
@@ -35,7 +36,7 @@ const Plaintext = utf8("a secret");
 const EncryptionContext = { tenant: "a" };
 
 beforeAll(async () => {
-  kms = await startKms({ trustAnchor: trustAnchorFromSha256("none", "00".repeat(32)), clock: clock.now });
+  kms = await startKms({ trustAnchor: trustAnchorFromSha256("none", "00".repeat(32)), clock });
   client = kmsClient(kms, clock);
   const { KeyMetadata } = await client.send(new CreateKeyCommand({}));
   [keyArn, keyId] = [KeyMetadata?.Arn ?? "", KeyMetadata?.KeyId ?? ""];
@@ -59,7 +60,7 @@ describe("CreateKey and DescribeKey", () => {
     expect(KeyMetadata).toEqual({
       AWSAccountId: "111122223333",
       Arn: `arn:aws:kms:us-east-1:111122223333:key/${keyId}`,
-      CreationDate: clock.now(),
+      CreationDate: clock(),
       CurrentKeyMaterialId: expect.stringMatching(/^[0-9a-f]{64}$/),
       CustomerMasterKeySpec: "SYMMETRIC_DEFAULT",
       Description: "",

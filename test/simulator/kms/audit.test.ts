@@ -1,0 +1,119 @@
+import type { KMSClient } from "@aws-sdk/client-kms";
+import { CreateKeyCommand, DecryptCommand, EncryptCommand, GenerateDataKeyPairCommand } from "@aws-sdk/client-kms";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { toBase64, toHex, utf8 } from "../../../shared/bytes.js";
+import { AuditLog } from "../../../simulator/kms/audit.js";
+import type { Simulation } from "../../../simulator/simulation.js";
+import { startSimulation } from "../../../simulator/simulation.js";
+import { attest, errorNameOf, kmsClient, recipientKeyPair, recipientOf } from "../../support/simulated-kms.js";
+import { clockAt } from "../fixtures.js";
+
+const clock = clockAt();
+const Plaintext = utf8("the very secret plaintext");
+let simulation: Simulation;
+let operator: KMSClient;
+let KeyId: string;
+
+beforeAll(async () => {
+  simulation = await startSimulation({ clock });
+  operator = kmsClient(simulation.kms, clock);
+  KeyId = (await operator.send(new CreateKeyCommand({}))).KeyMetadata?.Arn ?? "";
+});
+afterAll(async () => {
+  operator.destroy();
+  await simulation.close();
+});
+
+const last = () => simulation.kms.auditLog.records.at(-1);
+
+describe("the audit log", () => {
+  it("has a CloudTrail record of each call", async () => {
+    await operator.send(new EncryptCommand({ KeyId, Plaintext, EncryptionContext: { tenant: "a" } }));
+    expect(last()).toMatchObject({
+      eventVersion: "1.11",
+      userIdentity: { type: "IAMUser", userName: "operator", accessKeyId: simulation.operator.accessKeyId },
+      eventTime: `${clock().toISOString().slice(0, 19)}Z`,
+      eventSource: "kms.amazonaws.com",
+      eventName: "Encrypt",
+      awsRegion: "us-east-1",
+      sourceIPAddress: "127.0.0.1",
+      userAgent: expect.stringContaining("aws-sdk-js"),
+      requestParameters: { keyId: KeyId, encryptionContext: { tenant: "a" } },
+      responseElements: null,
+      readOnly: true,
+      resources: [{ accountId: simulation.accountId, type: "AWS::KMS::Key", ARN: KeyId }],
+      eventType: "AwsApiCall",
+      recipientAccountId: simulation.accountId,
+    });
+    expect(last()).not.toHaveProperty("errorCode");
+    expect(last()).not.toHaveProperty("additionalEventData");
+  });
+
+  it("says what the attestation document said", async () => {
+    const { CiphertextBlob } = await operator.send(new EncryptCommand({ KeyId, Plaintext }));
+    const Recipient = recipientOf(await attest(simulation.nsm, recipientKeyPair().spki));
+    await operator.send(new DecryptCommand({ CiphertextBlob, Recipient }));
+    const { pcrs, moduleId } = simulation;
+    expect(last()?.additionalEventData?.recipient).toEqual({
+      attestationDocumentModuleId: moduleId,
+      attestationDocumentEnclaveImageDigest: pcrs[0],
+      ...Object.fromEntries([1, 2, 3, 4].map((index) => [`attestationDocumentEnclavePCR${index}`, pcrs[index]])),
+      attestationDocumentEnclavePCR8: "00".repeat(48),
+    });
+  });
+
+  it("records refused calls, with their caller and reason", async () => {
+    const role = kmsClient(simulation.kms, clock, await simulation.roleCredentials());
+    await errorNameOf(role.send(new EncryptCommand({ KeyId, Plaintext })));
+    expect(last()).toMatchObject({
+      eventName: "Encrypt",
+      errorCode: "AccessDeniedException",
+      errorMessage: expect.stringContaining("is not authorized to perform: kms:Encrypt"),
+      userIdentity: {
+        type: "AssumedRole",
+        arn: expect.stringContaining(`assumed-role/enclave-parent/${simulation.instanceId}`),
+        sessionContext: { sessionIssuer: { type: "Role", arn: simulation.roleArn, userName: "enclave-parent" } },
+      },
+    });
+    const stranger = kmsClient(simulation.kms, clock, { accessKeyId: "AKIASTRANGER", secretAccessKey: "x" });
+    await errorNameOf(stranger.send(new EncryptCommand({ KeyId, Plaintext })));
+    expect(last()).toMatchObject({ errorCode: "UnrecognizedClientException", userIdentity: { type: "Unknown" } });
+    role.destroy();
+    stranger.destroy();
+  });
+
+  it("pitfall 25: never holds a plaintext, a ciphertext or a key, in any encoding", async () => {
+    const { CiphertextBlob = Plaintext } = await operator.send(new EncryptCommand({ KeyId, Plaintext }));
+    await operator.send(new DecryptCommand({ CiphertextBlob }));
+    const pair = await operator.send(new GenerateDataKeyPairCommand({ KeyId, KeyPairSpec: "ECC_NIST_P256" }));
+    const text = JSON.stringify(simulation.kms.auditLog.records);
+    expect(text).toContain("GenerateDataKeyPair");
+    for (const secret of [
+      Plaintext,
+      CiphertextBlob,
+      pair.PrivateKeyPlaintext ?? Plaintext,
+      utf8(simulation.operator.secretAccessKey),
+    ]) {
+      for (const form of [toBase64(secret), toHex(secret), Buffer.from(secret).toString()])
+        expect(text).not.toContain(form);
+    }
+  });
+
+  it("keeps the newest records within its bound", () => {
+    const log = new AuditLog(3);
+    const trace = { parameters: {}, resources: [], recipient: undefined };
+    const call = {
+      readOnly: true,
+      requestId: "",
+      now: clock(),
+      region: "us-east-1",
+      accountId: "",
+      sourceIp: "",
+      userAgent: "",
+    };
+    for (let i = 0; i < 100; i++)
+      log.append({ ...call, eventName: `call ${i}`, key: undefined, trace, error: undefined });
+    expect(log.records.length).toBeLessThan(6);
+    expect(log.records.at(-1)?.eventName).toBe("call 99");
+  });
+});
