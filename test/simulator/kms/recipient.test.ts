@@ -1,5 +1,5 @@
 /** The Recipient parameter: five operations, every wrong document, and the enclave's own reader on the other side. */
-import { createPublicKey, generateKeyPairSync } from "node:crypto";
+import { createPrivateKey, createPublicKey, generateKeyPairSync } from "node:crypto";
 import type { KMSClient } from "@aws-sdk/client-kms";
 import {
   CreateKeyCommand,
@@ -111,7 +111,7 @@ describe("the five operations that take a Recipient", () => {
     const answer = await role.send(new GenerateDataKeyPairCommand(input));
     expect(answer.PrivateKeyPlaintext).toBeUndefined();
     const pkcs8 = Buffer.from(open(answer.CiphertextForRecipient));
-    const derived = createPublicKey({ key: pkcs8, format: "der", type: "pkcs8" }).export({
+    const derived = createPublicKey(createPrivateKey({ key: pkcs8, format: "der", type: "pkcs8" })).export({
       type: "spki",
       format: "der",
     });
