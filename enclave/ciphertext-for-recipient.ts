@@ -34,11 +34,12 @@ export function recipientOpener(privateKey: KeyObject): OpenEnvelope {
   assertRsa2048PrivateKey(privateKey);
   const spki = createPublicKey(privateKey).export({ type: "spki", format: "der" });
   const keyIdentifier = createHash("sha256").update(spki).digest();
+  const substitute = randomBytes(CEK_BYTES);
   return (ciphertextForRecipient) => {
     const envelope = parseCiphertextForRecipient(ciphertextForRecipient);
     // Depends on public data only, so nothing is lost by stopping here.
     if (!equalBytes(envelope.subjectKeyIdentifier, keyIdentifier)) throw decryptionFailed();
-    return openEnvelope(envelope, privateKey);
+    return openEnvelope(envelope, privateKey, substitute);
   };
 }
 
@@ -57,29 +58,22 @@ function assertRsa2048PrivateKey(key: KeyObject): void {
   throw new TypeError("the recipient's key must be an RSA-2048 private KeyObject");
 }
 
-function openEnvelope(envelope: RecipientEnvelope, privateKey: KeyObject): Uint8Array<ArrayBuffer> {
-  const { contentEncryptionKey, genuine } = decapsulate(envelope.encryptedKey, privateKey);
+function openEnvelope(envelope: RecipientEnvelope, privateKey: KeyObject, substitute: Uint8Array) {
+  const decrypted = oaepDecrypt(envelope.encryptedKey, privateKey);
+  const genuine = decrypted?.length === CEK_BYTES;
+  const contentEncryptionKey = genuine ? decrypted : substitute;
   const decipher = createDecipheriv("aes-256-cbc", contentEncryptionKey, envelope.iv).setAutoPadding(false);
   const padded = decipher.update(envelope.ciphertext);
   decipher.final(); // empty: without automatic padding all blocks have come out
   const padding = paddingLength(padded);
   const plaintext = copyBytes(padded.subarray(0, padded.length - padding));
-  wipe(contentEncryptionKey, padded);
+  wipe(padded, ...(decrypted ? [decrypted] : []));
   // A random key yields valid padding once in 256 times: the first failure must be remembered to the end.
   if (!genuine || padding === 0) {
     wipe(plaintext);
     throw decryptionFailed();
   }
   return plaintext;
-}
-
-/** The content-encryption key, or a random one where the encrypted key does not yield 32 bytes. */
-function decapsulate(encryptedKey: Uint8Array, privateKey: KeyObject) {
-  const substitute = randomBytes(CEK_BYTES);
-  const decrypted = oaepDecrypt(encryptedKey, privateKey);
-  if (decrypted?.length === CEK_BYTES) return { contentEncryptionKey: decrypted, genuine: true };
-  if (decrypted) wipe(decrypted);
-  return { contentEncryptionKey: substitute, genuine: false };
 }
 
 function oaepDecrypt(encryptedKey: Uint8Array, privateKey: KeyObject): Uint8Array | undefined {

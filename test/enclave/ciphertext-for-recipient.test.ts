@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openCiphertextForRecipient, recipientOpener } from "../../enclave/ciphertext-for-recipient.js";
 import { ServiceError } from "../../shared/errors.js";
+import { sealForRecipient } from "../../simulator/kms/ciphertext-for-recipient.js";
 import type { Sealing } from "../support/cms-builder.js";
 import { encodeEnvelope, seal } from "../support/cms-builder.js";
 import { needsOpenssl, openssl } from "../support/openssl.js";
@@ -107,9 +108,12 @@ describe("pitfall 17: everything that depends on the key fails alike", () => {
 
   test("pitfall 17: a substituted key whose padding happens to fit still fails, 2000 times over", () => {
     const open = recipientOpener(recipient.privateKey);
-    const envelope = encodeEnvelope(seal(recipient.publicKey, { oaepHash: "sha1" }));
+    const fields = seal(recipient.publicKey, { oaepHash: "sha1" });
     // About 8 of these decrypt to valid padding; a failure that is not remembered would hand out their garbage.
-    for (let i = 0; i < 2000; i++) expect(() => open(envelope)).toThrowCode("ERR_DECRYPTION_FAILED");
+    for (let i = 0; i < 2000; i++) {
+      const envelope = encodeEnvelope({ ...fields, ciphertext: randomBytes(16) });
+      expect(() => open(envelope)).toThrowCode("ERR_DECRYPTION_FAILED");
+    }
   });
 
   test("refuses an envelope for another recipient's key", () => {
@@ -189,6 +193,15 @@ describe("held against OpenSSL's CMS", () => {
     const envelope = openssl([...sealing, ...stream, "-recip", file("certificate.pem"), ...keyOptions]);
     expect(openCiphertextForRecipient(envelope, recipient.privateKey)).toEqual(plaintextOf(3000));
   });
+});
+
+test.each([1, 32, 984, 1000, 4096])("opens what the simulated KMS seals, %i bytes", (length) => {
+  const { publicKey, privateKey } = recipient;
+  const envelope = sealForRecipient(plaintextOf(length), {
+    publicKey,
+    spki: publicKey.export({ type: "spki", format: "der" }),
+  });
+  expect(openCiphertextForRecipient(envelope, privateKey)).toEqual(plaintextOf(length));
 });
 
 test("reads keys as they come from files", () => {
