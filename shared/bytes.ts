@@ -2,6 +2,8 @@
 
 const encoder = new TextEncoder();
 
+const HEX_DIGITS = "0123456789abcdef";
+
 /** UTF-8 bytes of `text`. */
 export const utf8 = (text: string): Uint8Array<ArrayBuffer> => encoder.encode(text);
 
@@ -36,7 +38,11 @@ export function wipe(...secrets: readonly Uint8Array[]): void {
 }
 
 /** Lower-case hexadecimal. */
-export const toHex = (bytes: Uint8Array): string => Array.from(bytes, (b) => b.toString(16).padStart(2, "0")).join("");
+export function toHex(bytes: Uint8Array): string {
+  let hex = "";
+  for (const byte of bytes) hex += HEX_DIGITS.charAt(byte >> 4) + HEX_DIGITS.charAt(byte & 15);
+  return hex;
+}
 
 /** Bytes of a hexadecimal text (either case), or undefined if it is not one. */
 export function fromHex(text: string): Uint8Array<ArrayBuffer> | undefined {

@@ -11,12 +11,12 @@
  * pathLenConstraint, names are not normalised. Left out: policies and name constraints (x509.ts refuses them where they are
  * critical) and revocation (AWS says that CRLs must not be checked).
  *
- * There are two steps, so that attestation/verify.ts can check the document's own signature at the same time as the
- * path's: `UnverifiedPath.parse` and `VerifiedPath.verify`. `verifyCertificatePath` is both in one. Which refusal is
- * reported does not depend on timing.
+ * There are two steps, `UnverifiedPath.parse` and `VerifiedPath.verify`, so that attestation/verify.ts can check the
+ * document's own signature at the same time as the path; `verifyCertificatePath` is both in one. Whatever can run at the
+ * same time does, and which refusal is reported does not depend on timing.
  */
 import type { TrustAnchor } from "./attestation/trust-anchor.js";
-import { digest, toHex } from "./bytes.js";
+import { toHex } from "./bytes.js";
 import { assertPathRules } from "./cert-path-rules.js";
 import type { CertificateCache, LinkIdentity } from "./certificate-cache.js";
 import { ServiceError } from "./errors.js";
@@ -24,12 +24,12 @@ import { allInOrder } from "./settle.js";
 import type { Certificate } from "./x509.js";
 import { parseCertificate } from "./x509.js";
 
-export interface CertificatePathOptions {
-  /** DER certificates, root first, end-entity last. */
-  readonly rootToLeaf: readonly Uint8Array[];
+export interface PathOptions {
   readonly trustAnchor: TrustAnchor;
   /** The instant at which every certificate must be valid. */
   readonly now: Date;
+  /** Spares the signatures of intermediates that were verified before, and nothing else. */
+  readonly cache?: CertificateCache | undefined;
 }
 
 /** An intermediate whose signature by its issuer has been verified. */
@@ -43,99 +43,83 @@ interface Authority {
   readonly sha256: string;
 }
 
-interface EndEntity {
-  readonly certificate: Certificate;
-  readonly publicKey: CryptoKey;
-}
-
 /** Documents of AWS carry five certificates. */
 const MAX_PATH_CERTIFICATES = 8;
 
+const pathError = (message: string): ServiceError => new ServiceError("ERR_CERT_PATH", message);
+
 /**
- * Verifies a path. On return the end-entity key is vouched for by the owner of the pinned root, at `now`. Says nothing
- * about what that key has signed, nor about revocation.
+ * Verifies a path, given as DER certificates from the root to the end entity. On return the end-entity key is vouched for
+ * by the owner of the pinned root, at `now`. Says nothing about what that key has signed, nor about revocation.
  * @throws ServiceError ERR_CERT_PATH when there are fewer than 2 or more than 8 certificates; then, by certificate from the
  *   root, ERR_DER_MALFORMED or ERR_CERT_MALFORMED; then ERR_TRUST_ANCHOR; then, by certificate, ERR_CERT_TIME or
  *   ERR_CERT_PATH; then, by certificate, ERR_CERT_PATH for a signature, and ERR_CERT_MALFORMED for an issuer's key that is
  *   not on the curve. TypeError when `trustAnchor` or `now` is not one.
  */
 export async function verifyCertificatePath({
-  cache,
-  ...path
-}: CertificatePathOptions & {
-  /** Spares the signatures of intermediates that were verified before, and nothing else. */
-  readonly cache?: CertificateCache | undefined;
-}): Promise<VerifiedPath> {
-  return VerifiedPath.verify(await UnverifiedPath.parse(path), cache);
+  rootToLeaf,
+  ...options
+}: PathOptions & { readonly rootToLeaf: readonly Uint8Array[] }): Promise<VerifiedPath> {
+  return VerifiedPath.verify(UnverifiedPath.parse(rootToLeaf), options);
 }
 
-/** A path that starts at the pinned root and obeys every rule, except that no signature has been checked. */
+/** Certificates that have the profile's form, in the order given. Nothing about them has been verified. */
 export class UnverifiedPath {
-  readonly rootToLeaf: readonly Certificate[];
-  /** The end-entity key: for starting a check at once whose result counts only if the path verifies too. */
-  readonly unverifiedLeafKey: CryptoKey;
-  readonly #root: Authority;
-  readonly #intermediates: readonly Authority[];
-  readonly #leaf: Certificate;
+  readonly root: Certificate;
+  readonly intermediates: readonly Certificate[];
+  readonly leaf: Certificate;
+  readonly #publicKeys = new Map<Certificate, Promise<CryptoKey>>();
 
-  private constructor(root: Authority, intermediates: readonly Authority[], leaf: EndEntity) {
-    this.rootToLeaf = [root, ...intermediates, leaf].map(({ certificate }) => certificate);
-    this.unverifiedLeafKey = leaf.publicKey;
-    this.#root = root;
-    this.#intermediates = intermediates;
-    this.#leaf = leaf.certificate;
+  private constructor(root: Certificate, intermediates: readonly Certificate[], leaf: Certificate) {
+    this.root = root;
+    this.intermediates = intermediates;
+    this.leaf = leaf;
   }
 
   /**
-   * Everything but the signatures: a path that cannot hold costs no signature check.
-   * @throws as `verifyCertificatePath`.
+   * Parses all certificates.
+   * @throws ServiceError ERR_CERT_PATH, ERR_DER_MALFORMED, ERR_CERT_MALFORMED, as `verifyCertificatePath`.
    */
-  static async parse({ rootToLeaf, trustAnchor, now }: CertificatePathOptions): Promise<UnverifiedPath> {
-    assertArguments(trustAnchor, now);
-    const [root, intermediates, leaf] = await parseCertificates(rootToLeaf);
-    // AV-07: the document's root is believed only where it is the one that the caller pinned
-    if (root.sha256 !== trustAnchor.sha256) {
-      throw new ServiceError("ERR_TRUST_ANCHOR", `first certificate is not the pinned root, ${trustAnchor.name}`);
-    }
-    const path = new UnverifiedPath(root, intermediates, leaf);
-    assertPathRules(path.rootToLeaf, now);
-    return path;
+  static parse(rootToLeaf: readonly Uint8Array[]): UnverifiedPath {
+    if (rootToLeaf.length > MAX_PATH_CERTIFICATES) throw pathError(`more than ${MAX_PATH_CERTIFICATES} certificates`);
+    const [root, ...intermediates] = rootToLeaf.map(parseCertificate);
+    const leaf = intermediates.pop();
+    if (!root || !leaf) throw pathError("fewer than 2 certificates");
+    return new UnverifiedPath(root, intermediates, leaf);
+  }
+
+  get rootToLeaf(): readonly Certificate[] {
+    return [this.root, ...this.intermediates, this.leaf];
   }
 
   /**
-   * Checks all signatures at once, except those of links that the cache remembers. The root's own signature is not looked
-   * at: the pin says more.
-   * @returns the intermediates, the one that the root issued first.
-   * @throws ServiceError ERR_CERT_PATH or ERR_CERT_MALFORMED, as `verifyCertificatePath`.
+   * The public key of one of the certificates, imported once: for starting a check whose result counts only if the path
+   * verifies too.
+   * @throws ServiceError ERR_CERT_MALFORMED when it is not on the curve.
    */
-  async verifySignatures(cache: CertificateCache | undefined): Promise<readonly VerifiedIntermediate[]> {
-    const checks: Promise<unknown>[] = [];
-    const verified: Promise<VerifiedIntermediate>[] = [];
-    let issuer = this.#root;
-    let issuerKey: Promise<CryptoKey> | undefined;
-    for (const { certificate, sha256 } of this.#intermediates) {
-      const link = { sha256, issuerSha256: issuer.sha256 };
-      const remembered = cache?.recall(link);
-      if (!remembered) checks.push(verifySignature(certificate, issuerKey ?? importPublicKey(issuer.certificate)));
-      issuer = { certificate, sha256 };
-      issuerKey = remembered ? Promise.resolve(remembered) : importPublicKey(certificate);
-      verified.push(issuerKey.then((publicKey) => ({ ...link, publicKey })));
-    }
-    checks.push(...verified, verifySignature(this.#leaf, issuerKey ?? importPublicKey(issuer.certificate)));
-    await allInOrder(checks);
-    return Promise.all(verified);
+  async unverifiedKeyOf(certificate: Certificate): Promise<CryptoKey> {
+    const known = this.#publicKeys.get(certificate);
+    if (known) return known;
+    const importing = importPublicKey(certificate);
+    this.#publicKeys.set(certificate, importing);
+    return importing;
+  }
+
+  /** Spares the import of a key that is known from another path with the same certificate. */
+  adoptKey(certificate: Certificate, publicKey: CryptoKey): void {
+    this.#publicKeys.set(certificate, Promise.resolve(publicKey));
   }
 }
 
-/** A path whose every signature has been verified. Only `verify` can make one. */
+/** A path that holds. Only `verify` can make one. */
 export class VerifiedPath {
   readonly rootToLeaf: readonly Certificate[];
   readonly leafKey: CryptoKey;
   readonly #intermediates: readonly VerifiedIntermediate[];
 
-  private constructor(path: UnverifiedPath, intermediates: readonly VerifiedIntermediate[]) {
+  private constructor(path: UnverifiedPath, leafKey: CryptoKey, intermediates: readonly VerifiedIntermediate[]) {
     this.rootToLeaf = path.rootToLeaf;
-    this.leafKey = path.unverifiedLeafKey;
+    this.leafKey = leafKey;
     this.#intermediates = intermediates;
   }
 
@@ -145,13 +129,21 @@ export class VerifiedPath {
   }
 
   /**
-   * Verifies the signatures of a path, and has the cache remember the intermediates once all of them hold.
-   * @throws ServiceError ERR_CERT_PATH or ERR_CERT_MALFORMED, as `verifyCertificatePath`.
+   * Verifies a path, and has the cache remember its intermediates if all of it holds.
+   * @throws ServiceError ERR_TRUST_ANCHOR, ERR_CERT_TIME, ERR_CERT_PATH, ERR_CERT_MALFORMED, as `verifyCertificatePath`.
    */
-  static async verify(path: UnverifiedPath, cache?: CertificateCache): Promise<VerifiedPath> {
-    const verified = new VerifiedPath(path, await path.verifySignatures(cache));
-    cache?.remember(verified);
-    return verified;
+  static async verify(path: UnverifiedPath, { trustAnchor, now, cache }: PathOptions): Promise<VerifiedPath> {
+    assertArguments(trustAnchor, now);
+    const [root, ...intermediates] = await Promise.all([identify(path.root), ...path.intermediates.map(identify)]);
+    // AV-07: the document's root is believed only where it is the one that the caller pinned
+    if (root.sha256 !== trustAnchor.sha256) {
+      throw new ServiceError("ERR_TRUST_ANCHOR", `first certificate is not the pinned root, ${trustAnchor.name}`);
+    }
+    assertPathRules(path.rootToLeaf, now);
+    const verified = await verifySignatures(path, root, intermediates, cache);
+    const result = new VerifiedPath(path, await path.unverifiedKeyOf(path.leaf), verified);
+    cache?.remember(result);
+    return result;
   }
 }
 
@@ -160,24 +152,36 @@ function assertArguments(trustAnchor: TrustAnchor, now: Date): void {
     throw new TypeError("trustAnchor is required: pin a root by SHA-256");
   if (!(now instanceof Date) || Number.isNaN(now.getTime())) throw new TypeError("now is required: a valid Date");
 }
+const identify = async (certificate: Certificate): Promise<Authority> => ({
+  certificate,
+  sha256: toHex(new Uint8Array(await crypto.subtle.digest("SHA-256", certificate.der))),
+});
 
-async function parseCertificates(rootToLeaf: readonly Uint8Array[]) {
-  const [root, ...others] = rootToLeaf;
-  const leaf = others.pop();
-  if (!root || !leaf || rootToLeaf.length > MAX_PATH_CERTIFICATES) {
-    throw new ServiceError("ERR_CERT_PATH", `path does not have 2 to ${MAX_PATH_CERTIFICATES} certificates`);
+/**
+ * Checks all signatures at once, except those of links that the cache remembers. The root's own is not looked at: the pin
+ * says more.
+ */
+async function verifySignatures(
+  path: UnverifiedPath,
+  root: Authority,
+  intermediates: readonly Authority[],
+  cache: CertificateCache | undefined,
+): Promise<readonly VerifiedIntermediate[]> {
+  const signatures: Promise<void>[] = [];
+  const links: (LinkIdentity & { readonly certificate: Certificate })[] = [];
+  let issuer = root;
+  for (const subject of intermediates) {
+    const link = { sha256: subject.sha256, issuerSha256: issuer.sha256, certificate: subject.certificate };
+    const remembered = cache?.recall(link);
+    if (remembered) path.adoptKey(subject.certificate, remembered);
+    else signatures.push(verifySignature(subject.certificate, path.unverifiedKeyOf(issuer.certificate)));
+    links.push(link);
+    issuer = subject;
   }
-  return allInOrder([parseAuthority(root), allInOrder(others.map(parseAuthority)), parseEndEntity(leaf)]);
-}
-
-async function parseAuthority(der: Uint8Array): Promise<Authority> {
-  const hashing = digest("SHA-256", der); // runs while the certificates are read
-  return { certificate: parseCertificate(der), sha256: toHex(await hashing) };
-}
-
-async function parseEndEntity(der: Uint8Array): Promise<EndEntity> {
-  const certificate = parseCertificate(der);
-  return { certificate, publicKey: await importPublicKey(certificate) };
+  await allInOrder([...signatures, verifySignature(path.leaf, path.unverifiedKeyOf(issuer.certificate))]);
+  return Promise.all(
+    links.map(async ({ certificate, ...link }) => ({ ...link, publicKey: await path.unverifiedKeyOf(certificate) })),
+  );
 }
 
 const P384 = { name: "ECDSA", namedCurve: "P-384" } as const;
@@ -199,6 +203,6 @@ async function verifySignature(certificate: Certificate, issuerKey: Promise<Cryp
   // AV-09 RFC 5280 §6.1.3(a)(1): signed by the issuer's key, over the octets as they came
   if (!(await crypto.subtle.verify(ECDSA_SHA384, await issuerKey, rawSignature, tbsBytes))) {
     const name = JSON.stringify(certificate.subjectCommonName);
-    throw new ServiceError("ERR_CERT_PATH", `signature of ${name} does not verify under the key of its issuer`);
+    throw pathError(`signature of ${name} does not verify under the key of its issuer`);
   }
 }

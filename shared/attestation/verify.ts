@@ -5,8 +5,8 @@
  * (appraise.ts). What is verified here holds for every enclave of every AWS customer: who runs in it is appraisal's
  * question.
  *
- * The signature checks run at the same time. The error is the same whatever finishes first: form, then path, then
- * signatures in the order of the path, then the document's own signature, then PCR4.
+ * The signature checks run at the same time. The error is the same whatever finishes first: form, then path, then the
+ * document's own signature, then what its fields say of one another.
  */
 import { equalBytes, isAllZero } from "../bytes.js";
 import { UnverifiedPath, VerifiedPath } from "../cert-path.js";
@@ -68,11 +68,11 @@ export class VerifiedAttestation {
   /** Whether the enclave runs in debug mode: its PCR0 is zero, and its operator can read its console. */
   readonly debug: boolean;
 
-  private constructor(mint: symbol, document: UnverifiedAttestation, path: LeafAndChain, now: Date) {
+  private constructor(mint: symbol, document: UnverifiedAttestation, path: UnverifiedPath, region: string, now: Date) {
     if (mint !== MINT) throw new TypeError("a VerifiedAttestation comes from verifyAttestation");
     this.moduleId = document.moduleId;
     this.instanceId = document.instanceId;
-    this.region = path.region;
+    this.region = region;
     this.digest = document.digest;
     this.timestampMs = document.timestampMs;
     this.pcrs = document.pcrs;
@@ -92,15 +92,17 @@ export class VerifiedAttestation {
     const { trustAnchor, cache } = options;
     const now = new Date(options.now); // both are the caller's to change while we wait
     const unverified = parseAttestationDocument(document);
-    const rootToLeaf = [...unverified.caBundle, unverified.certificate];
-    const unverifiedPath = await UnverifiedPath.parse({ rootToLeaf, trustAnchor, now });
-    const path = describePath(unverifiedPath, unverified.moduleId);
-    await allInOrder([
-      VerifiedPath.verify(unverifiedPath, cache),
-      verifyCoseSign1(unverified.cose, unverifiedPath.unverifiedLeafKey),
-      assertPcr4(unverified),
+    const path = UnverifiedPath.parse([...unverified.caBundle, unverified.certificate]);
+    // First, since it need not wait for the hashes of the path
+    const signed = path.unverifiedKeyOf(path.leaf).then((leafKey) => verifyCoseSign1(unverified.cose, leafKey));
+    const [, , pcr4] = await allInOrder([
+      VerifiedPath.verify(path, { trustAnchor, now, cache }),
+      signed,
+      pcr4OfInstance(unverified.instanceId),
     ]);
-    return new VerifiedAttestation(MINT, unverified, path, now);
+    const region = regionOf(path.leaf, unverified.moduleId);
+    assertPcr4(unverified, pcr4);
+    return new VerifiedAttestation(MINT, unverified, path, region, now);
   }
 
   /** Throws a TypeError unless `value` was made by `verifyAttestation`: for callers without a compiler. */
@@ -121,8 +123,7 @@ export class VerifiedAttestation {
  *
  * @throws ServiceError, the first of: ERR_CBOR_MALFORMED, ERR_COSE_MALFORMED, ERR_COSE_ALGORITHM, ERR_NOT_ENCLAVE,
  *   ERR_ATTESTATION_MALFORMED; ERR_DER_MALFORMED, ERR_CERT_MALFORMED, ERR_TRUST_ANCHOR, ERR_CERT_TIME, ERR_CERT_PATH;
- *   ERR_ATTESTATION_MALFORMED for a module id that is not the certificate's; ERR_CERT_PATH for a certificate's signature;
- *   ERR_COSE_SIGNATURE; ERR_PCR_MISMATCH for PCR4.
+ *   ERR_COSE_SIGNATURE; ERR_ATTESTATION_MALFORMED for a module id that is not the certificate's; ERR_PCR_MISMATCH for PCR4.
  * @throws TypeError when an argument is missing or of the wrong type.
  */
 export async function verifyAttestation(document: Uint8Array, options: VerifyOptions): Promise<VerifiedAttestation> {
@@ -139,31 +140,23 @@ function assertArguments(document: Uint8Array, options: VerifyOptions): void {
   if (cache !== undefined && !(cache instanceof CertificateCache)) throw new TypeError("cache is a CertificateCache");
 }
 
-interface LeafAndChain {
-  readonly rootToLeaf: readonly Certificate[];
-  readonly leaf: Certificate;
-  readonly region: string;
-}
-
-/** The certificates, and the Region that the end-entity certificate names along with the module. */
-function describePath({ rootToLeaf }: UnverifiedPath, moduleId: string): LeafAndChain {
-  const leaf = rootToLeaf.at(-1);
-  if (leaf === undefined) throw new TypeError("unreachable: a path has at least two certificates");
+/** The Region that the end-entity certificate names along with the module. */
+function regionOf(leaf: Certificate, moduleId: string): string {
   // AV-04 module_id is what the certificate was issued to: `<module_id>.<region>.aws`
   const match = /^([^.]+)\.([a-z]+(?:-[a-z]+)+-\d+)\.aws$/.exec(leaf.subjectCommonName);
   const region = match?.[2];
   if (match?.[1] !== moduleId || region === undefined) {
     throw new ServiceError("ERR_ATTESTATION_MALFORMED", "module_id is not the one that the certificate names");
   }
-  return { rootToLeaf, leaf, region };
+  return region;
 }
 
 const summarise = ({ subjectCommonName, notBefore, notAfter }: Certificate): CertificateSummary =>
   Object.freeze({ subject: subjectCommonName, notBefore, notAfter });
 
 /** AV-12 PCR4 is a hash of the instance id in module_id, in debug mode too: the two come from different places. */
-async function assertPcr4(document: UnverifiedAttestation): Promise<void> {
-  if (!equalBytes(pcrOf(document, 4), await pcr4OfInstance(document.instanceId))) {
+function assertPcr4(document: UnverifiedAttestation, pcr4: Bytes): void {
+  if (!equalBytes(pcrOf(document, 4), pcr4)) {
     throw new ServiceError("ERR_PCR_MISMATCH", "PCR4 does not belong to the instance in module_id");
   }
 }
