@@ -12,12 +12,14 @@ export interface Attempt {
   readonly by: Party;
   /** A code of this package, or the name of KMS's exception where the plain AWS SDK is the caller. */
   readonly code: string;
-  /** What the refusing party must have recorded. */
-  readonly record?:
-    | { readonly in: "kms"; readonly eventName: string; readonly errorCode: string }
-    | { readonly in: "log"; readonly label: string };
+  /** Where the refusing party must have written it down; a client writes nothing. */
+  readonly record?: RecordPlace;
   run(): Promise<unknown>;
 }
+
+type RecordPlace =
+  | { readonly in: "kms"; readonly eventName: string; readonly errorCode: string }
+  | { readonly in: "log"; readonly label: string };
 
 /** Makes the attempts one after the other and reports them. */
 export async function refuse(
@@ -34,40 +36,39 @@ export async function refuse(
 
 async function outcomeOf(attempt: Attempt, evidence: Evidence): Promise<AttemptOutcome> {
   const { what, by, code } = attempt;
+  const expected = { by, code };
   const since = evidence.mark();
   const got = await codeOf(attempt);
-  const expected = { by, code };
-  if (got.code !== code) return { what, expected, got, ok: false };
-  const detail = await recordOf(attempt, since);
-  return { what, expected, got: { code, ...(detail === undefined ? {} : { detail }) }, ok: detail !== NO_RECORD };
+  if (got !== code) return { what, expected, got: { code: got }, ok: false };
+  if (attempt.record === undefined) return { what, expected, got: { code }, ok: true };
+  const record = await recordOf(attempt.record, code, since);
+  return { what, expected, got: { code, record: record ?? "but it has no record of that" }, ok: record !== undefined };
 }
 
-async function codeOf({ run }: Attempt): Promise<{ code: string; detail?: string }> {
+/** The code of the refusal; what is no refusal has none of that form. */
+async function codeOf({ run }: Attempt): Promise<string> {
   try {
     await run();
-    return { code: "no refusal" };
+    return "no refusal";
   } catch (error) {
-    if (error instanceof ServiceError) return { code: error.code, detail: error.message };
-    if (error instanceof KMSServiceException) return { code: error.name, detail: error.message };
-    return { code: "unexpected failure", detail: String(error) };
+    if (error instanceof ServiceError) return error.code;
+    if (error instanceof KMSServiceException) return error.name;
+    return `an unexpected failure (${String(error)})`;
   }
 }
 
-const NO_RECORD = "it has no record of that";
-
-/** What the refusing party's own record says; a client has none but the error itself. */
-async function recordOf({ code, record }: Attempt, since: Since): Promise<string | undefined> {
-  if (record === undefined) return undefined;
+/** What the refusing party wrote down, or undefined. */
+async function recordOf(place: RecordPlace, code: string, since: Since): Promise<string | undefined> {
   try {
-    if (record.in === "log") {
-      const line = await since.line(record.label, (fields) => fields.code === code);
-      return `its log: "${String(line.reason)}"`;
+    if (place.in === "log") {
+      const { reason } = await since.line(place.label, (fields) => fields.code === code);
+      return `its log: "${String(reason)}"`;
     }
-    const { eventName, errorCode } = record;
+    const { eventName, errorCode } = place;
     await since.call((call) => call.eventName === eventName && call.errorCode === errorCode);
     return `its audit log: ${eventName}, ${errorCode}`;
   } catch (error) {
-    if (error instanceof ServiceError && error.code === "ERR_TIMEOUT") return NO_RECORD;
+    if (error instanceof ServiceError && error.code === "ERR_TIMEOUT") return undefined;
     throw error;
   }
 }

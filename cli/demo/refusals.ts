@@ -70,8 +70,8 @@ async function withoutAttestation({ cloud, keys, ciphertext }: Stage, report: Re
     new DecryptCommand({ KeyId: keys.main.arn, CiphertextBlob: ciphertext, EncryptionContext: CONTEXT });
   const attempt = { by: "kms", code: "AccessDeniedException", record: deniedByKms } as const;
   await refuse(report, cloud.evidence, { id: "no-attestation", title: "Decrypt without attestation" }, [
-    { ...attempt, what: "the parent's own role, with the plain AWS SDK", run: () => cloud.role.send(command()) },
-    { ...attempt, what: "the key's administrator", run: () => cloud.operator.send(command()) },
+    { ...attempt, what: "the parent's role asks, with the plain AWS SDK", run: () => cloud.role.send(command()) },
+    { ...attempt, what: "the key's administrator asks", run: () => cloud.operator.send(command()) },
   ]);
 }
 
@@ -80,14 +80,14 @@ async function wrongContext({ cloud, ciphertext, enclave }: Stage, report: Repor
     enclave.decrypt({ ciphertext, encryptionContext });
   await refuse(report, cloud.evidence, { id: "wrong-context", title: "A wrong encryption context" }, [
     {
-      what: "another tenant, against the key policy",
+      what: "another tenant: the key policy says no",
       by: "kms",
       code: "ERR_KMS_DENIED",
       record: deniedByKms,
       run: decrypt({ ...CONTEXT, tenant: "globex" }),
     },
     {
-      what: "another record of the same tenant, against the ciphertext",
+      what: "another record: the ciphertext is not bound to it",
       by: "kms",
       code: "ERR_KMS_REFUSED",
       record: { in: "kms", eventName: "Decrypt", errorCode: "InvalidCiphertextException" },
@@ -108,7 +108,7 @@ async function replayed({ cloud, keys, main }: Stage, report: Report): Promise<v
   const replay: typeof fetch = async () => recorded?.clone() ?? Response.error();
   await refuse(report, cloud.evidence, { id: "replay", title: "A replayed attestation document" }, [
     {
-      what: "genuine, seconds old, and made for somebody else's nonce",
+      what: "genuine and fresh, but not made for this nonce",
       by: "client",
       code: "ERR_NONCE_MISMATCH",
       run: () => connectEnclave(main.parent.url, { ...options, fetch: replay }),
@@ -159,13 +159,13 @@ async function refuseVariant(
   await enclave.random(16); // it works, and KMS answers it: what is refused below is the key
   await refuse(report, cloud.evidence, title, [
     {
-      what: "does not take it for the enclave",
+      what: "the client wants another enclave",
       by: "client",
       code: clientCode,
       run: () => connectEnclave(url, { trustAnchor, policy: policyFor(keys.main.pcrs) }),
     },
     {
-      what: "does not release the key to it, for a client that asks all the same",
+      what: "a client that takes it all the same gets nothing decrypted",
       by: "kms",
       code: "ERR_KMS_DENIED",
       record: deniedByKms,
@@ -206,12 +206,12 @@ async function hostileGateway(stage: Stage, report: Report, open: OpenHostile): 
     [
       opening(conducts.forge, {
         ...byEnclave,
-        what: "a data key of the parent's does not fit the message's commitment",
+        what: "the message is not committed to the parent's data key",
         code: "ERR_DECRYPTION_FAILED",
       }),
       {
         ...byEnclave,
-        what: "plain Decrypt, where nothing would catch it, does not go this way",
+        what: "plain Decrypt: nothing would catch a forgery, so it does not go this way",
         code: "ERR_GATEWAY_REFUSED",
         run: () => enclave.decrypt({ ciphertext: stage.ciphertext, encryptionContext: CONTEXT }),
       },
@@ -223,14 +223,14 @@ async function hostileGateway(stage: Stage, report: Report, open: OpenHostile): 
     { id: "stripped-recipient", title: "A parent that strips Recipient, to see the plaintext" },
     [
       opening(conducts.stripRecipient, {
-        what: "does not decrypt without attestation",
+        what: "no Recipient, no plaintext",
         by: "kms",
         code: "ERR_KMS_DENIED",
         record: deniedByKms,
       }),
       opening(conducts.answerInPlain, {
         ...byEnclave,
-        what: "takes no plaintext from an answer",
+        what: "the parent answers with a plaintext of its own",
         code: "ERR_KMS_ANSWER",
       }),
     ],
@@ -238,7 +238,7 @@ async function hostileGateway(stage: Stage, report: Report, open: OpenHostile): 
   await refuse(report, cloud.evidence, { id: "swapped-key", title: "A parent that swaps the key for one of its own" }, [
     opening(conducts.swapKey, {
       ...byEnclave,
-      what: "KMS answered, attested, with another key than was asked for",
+      what: "KMS answered, attested, but with another key",
       code: "ERR_KMS_KEY",
     }),
   ]);
@@ -304,7 +304,7 @@ async function hostileTunnel(stage: Stage, report: Report, open: OpenHostile): P
     { id: "forged-tunnel", title: "A parent that forges CiphertextForRecipient (tunnel)" },
     [
       {
-        what: "TLS ends in the enclave, and this is not KMS under the pinned roots",
+        what: "TLS ends in the enclave, and this is not KMS under its roots",
         by: "enclave",
         code: "ERR_KMS_UNTRUSTED",
         record: { in: "log", label: "main enclave" },

@@ -19,7 +19,8 @@ export interface Step {
 export interface AttemptOutcome {
   readonly what: string;
   readonly expected: { readonly by: Party; readonly code: string };
-  readonly got: { readonly code: string; readonly detail?: string };
+  /** `record` is what the refusing party itself wrote down about it. */
+  readonly got: { readonly code: string; readonly record?: string };
   readonly ok: boolean;
 }
 
@@ -67,15 +68,15 @@ function jsonReport(io: Io): Report {
     heading: () => undefined,
     step(step) {
       tally.steps++;
-      line({ event: "step", ...step, ok: true });
+      line({ event: "step", ...step, elapsedMs: Math.round(step.elapsedMs), ok: true });
     },
     refusal(refusal) {
       tally.add(refusal);
-      line({ event: "refusal", ...refusal, ok: wentAsTold(refusal) });
+      line({ event: "refusal", ...refusal, elapsedMs: Math.round(refusal.elapsedMs), ok: wentAsTold(refusal) });
     },
     finish(elapsedMs) {
       const { ok, steps, refusals, unexpected } = tally;
-      line({ event: "result", ok, steps, refusals, unexpected, elapsedMs });
+      line({ event: "result", ok, steps, refusals, unexpected, elapsedMs: Math.round(elapsedMs) });
       return ok;
     },
   };
@@ -83,6 +84,8 @@ function jsonReport(io: Io): Report {
 
 const NAMES: Readonly<Record<Party, string>> = { client: "client", parent: "parent", kms: "KMS", enclave: "enclave" };
 const WIDTH = 100;
+/** The longest code and a space. */
+const CODE_WIDTH = 23;
 
 function textReport(io: Io): Report {
   const tally = new Tally();
@@ -108,15 +111,17 @@ function textReport(io: Io): Report {
       const mark = wentAsTold(refusal) ? paint.green(" ✓ ") : paint.red(" ✗ ");
       io.stdout(titleLine(mark, refusal.title, refusal.elapsedMs));
       for (const { what, expected, got, ok } of refusal.attempts) {
-        const because = got.detail === undefined ? "" : ` (${got.detail})`;
-        const code = ok ? paint.green(got.code) : paint.red(`${got.code}, expected ${expected.code}`);
-        io.stdout(detail(expected.by, `${what}: ${code}${because}`));
+        const code = ok
+          ? paint.green(got.code.padEnd(CODE_WIDTH))
+          : paint.red(`${got.code}, expected ${expected.code}`);
+        const record = got.record === undefined ? "" : `\n${" ".repeat(CODE_WIDTH)}${paint.dim(got.record)}`;
+        io.stdout(detail(expected.by, `${code}${what}${record}`));
       }
     },
     finish(elapsedMs) {
       const { ok, refusals, unexpected } = tally;
       const verdict = ok
-        ? paint.green(`Everything went as told: one decryption, ${refusals} ways to cheat refused`)
+        ? paint.green(`Everything went as told: one decryption, and ${refusals} ways to cheat refused`)
         : paint.red(`Not as told: ${unexpected.join(", ")}`);
       io.stdout(`\n${verdict}, in ${formatTime(elapsedMs)}.\n`);
       return ok;

@@ -145,26 +145,22 @@ async function decryptSecret({ cloud, keys, ciphertext, enclave }: Stage, report
 }
 
 async function makeDataKey({ cloud, keys, enclave }: Stage, report: Report): Promise<void> {
-  await step(
-    report,
-    { id: "data-key", title: "Make a data key and random bytes, for the enclave's eyes too" },
-    async () => {
-      const since = cloud.evidence.mark();
-      const [dataKey, random] = await Promise.all([
-        enclave.generateDataKey({ keyId: keys.main.arn, keySpec: "AES_256", encryptionContext: CONTEXT }),
-        enclave.random(32),
-      ]);
-      const opened = await enclave.decrypt({ ciphertext: dataKey.ciphertext, encryptionContext: CONTEXT });
-      if (!equalBytes(opened.plaintext, dataKey.plaintext)) {
-        throw new ServiceError("ERR_DECRYPTION_FAILED", "the data key's ciphertext opens to another key");
-      }
-      const saw = async () => ({
-        client: `a key of ${dataKey.plaintext.length * 8} bits with its ciphertext of ${dataKey.ciphertext.length} bytes, ${random.length} random bytes`,
-        kms: describeCall(await since.call(({ eventName }) => eventName === "GenerateDataKey")),
-      });
-      return { result: undefined, saw };
-    },
-  );
+  await step(report, { id: "data-key", title: "Make a data key and random bytes the same way" }, async () => {
+    const since = cloud.evidence.mark();
+    const [dataKey, random] = await Promise.all([
+      enclave.generateDataKey({ keyId: keys.main.arn, keySpec: "AES_256", encryptionContext: CONTEXT }),
+      enclave.random(32),
+    ]);
+    const opened = await enclave.decrypt({ ciphertext: dataKey.ciphertext, encryptionContext: CONTEXT });
+    if (!equalBytes(opened.plaintext, dataKey.plaintext)) {
+      throw new ServiceError("ERR_DECRYPTION_FAILED", "the data key's ciphertext opens to another key");
+    }
+    const saw = async () => ({
+      client: `a key of ${dataKey.plaintext.length * 8} bits with its ciphertext of ${dataKey.ciphertext.length} bytes, ${random.length} random bytes`,
+      kms: describeCall(await since.call(({ eventName }) => eventName === "GenerateDataKey")),
+    });
+    return { result: undefined, saw };
+  });
 }
 
 export const short = (hex: string): string => `${hex.slice(0, 12)}…`;
