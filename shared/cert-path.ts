@@ -18,7 +18,7 @@
 import type { TrustAnchor } from "./attestation/trust-anchor.js";
 import { toHex } from "./bytes.js";
 import { assertPathRules } from "./cert-path-rules.js";
-import type { CertificateCache, LinkIdentity } from "./certificate-cache.js";
+import type { CertificateCache } from "./certificate-cache.js";
 import { ServiceError } from "./errors.js";
 import { allInOrder } from "./settle.js";
 import type { Certificate } from "./x509.js";
@@ -33,14 +33,13 @@ export interface PathOptions {
 }
 
 /** An intermediate whose signature by its issuer has been verified. */
-export interface VerifiedIntermediate extends LinkIdentity {
-  readonly publicKey: CryptoKey;
-}
-
-/** A root or intermediate certificate with the SHA-256 of its DER, in hexadecimal. */
-interface Authority {
-  readonly certificate: Certificate;
+export interface VerifiedIntermediate {
+  /** SHA-256 of its DER and of its issuer's, in hexadecimal. */
   readonly sha256: string;
+  readonly issuerSha256: string;
+  /** Its public key, as the point in the certificate and as imported. */
+  readonly publicKeyPoint: Uint8Array;
+  readonly publicKey: CryptoKey;
 }
 
 /** Documents of AWS carry five certificates. */
@@ -68,7 +67,8 @@ export class UnverifiedPath {
   readonly root: Certificate;
   readonly intermediates: readonly Certificate[];
   readonly leaf: Certificate;
-  readonly #publicKeys = new Map<Certificate, Promise<CryptoKey>>();
+  readonly #keys = new Map<Certificate, Promise<CryptoKey>>();
+  readonly #hashes = new Map<Certificate, Promise<string>>();
 
   private constructor(root: Certificate, intermediates: readonly Certificate[], leaf: Certificate) {
     this.root = root;
@@ -98,17 +98,24 @@ export class UnverifiedPath {
    * @throws ServiceError ERR_CERT_MALFORMED when it is not on the curve.
    */
   async unverifiedKeyOf(certificate: Certificate): Promise<CryptoKey> {
-    const known = this.#publicKeys.get(certificate);
-    if (known) return known;
-    const importing = importPublicKey(certificate);
-    this.#publicKeys.set(certificate, importing);
-    return importing;
+    return once(this.#keys, certificate, importPublicKey);
   }
 
-  /** Spares the import of a key that is known from another path with the same certificate. */
+  /** Spares the import of the key of one of the certificates. */
   adoptKey(certificate: Certificate, publicKey: CryptoKey): void {
-    this.#publicKeys.set(certificate, Promise.resolve(publicKey));
+    this.#keys.set(certificate, Promise.resolve(publicKey));
   }
+
+  /** SHA-256 of the DER of one of the certificates, in hexadecimal. */
+  async sha256Of(certificate: Certificate): Promise<string> {
+    return once(this.#hashes, certificate, sha256Hex);
+  }
+}
+
+function once<V>(known: Map<Certificate, V>, certificate: Certificate, make: (certificate: Certificate) => V): V {
+  const value = known.get(certificate) ?? make(certificate);
+  known.set(certificate, value);
+  return value;
 }
 
 /** A path that holds. Only `verify` can make one. */
@@ -134,16 +141,27 @@ export class VerifiedPath {
    */
   static async verify(path: UnverifiedPath, { trustAnchor, now, cache }: PathOptions): Promise<VerifiedPath> {
     assertArguments(trustAnchor, now);
-    const [root, ...intermediates] = await Promise.all([identify(path.root), ...path.intermediates.map(identify)]);
-    // AV-07: the document's root is believed only where it is the one that the caller pinned
-    if (root.sha256 !== trustAnchor.sha256) {
-      throw new ServiceError("ERR_TRUST_ANCHOR", `first certificate is not the pinned root, ${trustAnchor.name}`);
+    try {
+      assertPathRules(path.rootToLeaf, now);
+    } catch (error) {
+      await assertAnchor(path, trustAnchor); // a path under another root is refused for that before all else
+      throw error;
     }
-    assertPathRules(path.rootToLeaf, now);
-    const verified = await verifySignatures(path, root, intermediates, cache);
-    const result = new VerifiedPath(path, await path.unverifiedKeyOf(path.leaf), verified);
-    cache?.remember(result);
-    return result;
+    const links = linksOf(path, cache);
+    // The end-entity certificate is never remembered: its signature is due whatever the hashes say, and starts before them
+    const [leafKey, issuerKey] = await allInOrder([
+      path.unverifiedKeyOf(path.leaf),
+      path.unverifiedKeyOf(path.intermediates.at(-1) ?? path.root),
+    ]);
+    const leafSigned = verifySignature(path.leaf, issuerKey);
+    const [, intermediates] = await allInOrder([
+      assertAnchor(path, trustAnchor),
+      allInOrder(links.map((link) => verifyLink(path, link))),
+      leafSigned,
+    ]);
+    const verified = new VerifiedPath(path, leafKey, intermediates);
+    cache?.remember(verified);
+    return verified;
   }
 }
 
@@ -152,37 +170,51 @@ function assertArguments(trustAnchor: TrustAnchor, now: Date): void {
     throw new TypeError("trustAnchor is required: pin a root by SHA-256");
   if (!(now instanceof Date) || Number.isNaN(now.getTime())) throw new TypeError("now is required: a valid Date");
 }
-const identify = async (certificate: Certificate): Promise<Authority> => ({
-  certificate,
-  sha256: toHex(new Uint8Array(await crypto.subtle.digest("SHA-256", certificate.der))),
-});
 
-/**
- * Checks all signatures at once, except those of links that the cache remembers. The root's own is not looked at: the pin
- * says more.
- */
-async function verifySignatures(
-  path: UnverifiedPath,
-  root: Authority,
-  intermediates: readonly Authority[],
-  cache: CertificateCache | undefined,
-): Promise<readonly VerifiedIntermediate[]> {
-  const signatures: Promise<void>[] = [];
-  const links: (LinkIdentity & { readonly certificate: Certificate })[] = [];
-  let issuer = root;
-  for (const subject of intermediates) {
-    const link = { sha256: subject.sha256, issuerSha256: issuer.sha256, certificate: subject.certificate };
-    const remembered = cache?.recall(link);
-    if (remembered) path.adoptKey(subject.certificate, remembered);
-    else signatures.push(verifySignature(subject.certificate, path.unverifiedKeyOf(issuer.certificate)));
-    links.push(link);
-    issuer = subject;
+async function assertAnchor(path: UnverifiedPath, trustAnchor: TrustAnchor): Promise<void> {
+  // AV-07: the document's root is believed only where it is the one that the caller pinned. Its own signature would say less.
+  if ((await path.sha256Of(path.root)) !== trustAnchor.sha256) {
+    throw new ServiceError("ERR_TRUST_ANCHOR", `first certificate is not the pinned root, ${trustAnchor.name}`);
   }
-  await allInOrder([...signatures, verifySignature(path.leaf, path.unverifiedKeyOf(issuer.certificate))]);
-  return Promise.all(
-    links.map(async ({ certificate, ...link }) => ({ ...link, publicKey: await path.unverifiedKeyOf(certificate) })),
-  );
 }
+
+/** An intermediate, who issued it, and what the cache remembers of an intermediate with the same public key. */
+interface Link {
+  readonly certificate: Certificate;
+  readonly issuer: Certificate;
+  readonly recalled: VerifiedIntermediate | undefined;
+}
+
+function linksOf(path: UnverifiedPath, cache: CertificateCache | undefined): readonly Link[] {
+  let issuer = path.root;
+  return path.intermediates.map((certificate) => {
+    const link = { certificate, issuer, recalled: cache?.recall(certificate.publicKeyPoint) };
+    if (link.recalled) path.adoptKey(certificate, link.recalled.publicKey);
+    issuer = certificate;
+    return link;
+  });
+}
+
+/** Checks the signature of an intermediate, unless exactly this certificate of exactly this issuer is remembered. */
+async function verifyLink(path: UnverifiedPath, link: Link): Promise<VerifiedIntermediate> {
+  if (link.recalled && (await isSameLink(path, link, link.recalled))) return link.recalled;
+  const { certificate, issuer } = link;
+  await verifySignature(certificate, await path.unverifiedKeyOf(issuer));
+  return {
+    sha256: await path.sha256Of(certificate),
+    issuerSha256: await path.sha256Of(issuer),
+    publicKeyPoint: certificate.publicKeyPoint,
+    publicKey: await path.unverifiedKeyOf(certificate),
+  };
+}
+
+async function isSameLink(path: UnverifiedPath, link: Link, recalled: VerifiedIntermediate): Promise<boolean> {
+  const [sha256, issuerSha256] = await Promise.all([path.sha256Of(link.certificate), path.sha256Of(link.issuer)]);
+  return sha256 === recalled.sha256 && issuerSha256 === recalled.issuerSha256;
+}
+
+const sha256Hex = async ({ der }: Certificate): Promise<string> =>
+  toHex(new Uint8Array(await crypto.subtle.digest("SHA-256", der)));
 
 const P384 = { name: "ECDSA", namedCurve: "P-384" } as const;
 const ECDSA_SHA384 = { name: "ECDSA", hash: "SHA-384" } as const;
@@ -198,10 +230,10 @@ async function importPublicKey({ publicKeyPoint, subjectCommonName }: Certificat
   }
 }
 
-async function verifySignature(certificate: Certificate, issuerKey: Promise<CryptoKey>): Promise<void> {
+async function verifySignature(certificate: Certificate, issuerKey: CryptoKey): Promise<void> {
   const { rawSignature, tbsBytes } = certificate;
   // AV-09 RFC 5280 §6.1.3(a)(1): signed by the issuer's key, over the octets as they came
-  if (!(await crypto.subtle.verify(ECDSA_SHA384, await issuerKey, rawSignature, tbsBytes))) {
+  if (!(await crypto.subtle.verify(ECDSA_SHA384, issuerKey, rawSignature, tbsBytes))) {
     const name = JSON.stringify(certificate.subjectCommonName);
     throw pathError(`signature of ${name} does not verify under the key of its issuer`);
   }

@@ -6,27 +6,23 @@
  * path that was verified up to a pinned root. It stands for the signature of that link alone. Dates, names, pathLen and
  * every other rule are checked again on each use, and the end-entity certificate is never remembered.
  *
- * Entries come from a `VerifiedPath` only, which nothing but a complete verification can make: neither wrong nor merely
- * self-consistent chains can enter, so strangers can neither poison the cache nor flush it.
+ * Entries come from a `VerifiedPath` only, which nothing but a complete verification can make: neither wrong chains nor
+ * chains that hold under a root of their own can enter, so that strangers can neither poison the cache nor flush it.
  */
-import type { VerifiedPath } from "./cert-path.js";
+import { toHex } from "./bytes.js";
+import type { VerifiedIntermediate, VerifiedPath } from "./cert-path.js";
 
-/** A certificate and its issuer, each by the SHA-256 of its DER in hexadecimal. */
-export interface LinkIdentity {
-  readonly sha256: string;
-  readonly issuerSha256: string;
-}
+/** About a hundred instances: a document brings three intermediates, of which instances of one zone share the upper two. */
+const DEFAULT_MAX_ENTRIES = 128;
 
-/** About 150 instances: a document brings three intermediates, of which the upper two are shared in a zone. */
-const DEFAULT_MAX_ENTRIES = 256;
-
-const keyOf = ({ sha256, issuerSha256 }: LinkIdentity): string => `${sha256} ${issuerSha256}`;
-
-/** Verified intermediates, least recently used out first. Share one between verifications under any trust anchors. */
+/** Verified intermediates, least recently used out first. One cache may serve any trust anchors. */
 export class CertificateCache {
   readonly #maxEntries: number;
-  /** Link → the certificate's public key, in order of use (a Map iterates in order of insertion). */
-  readonly #keys = new Map<string, CryptoKey>();
+  /**
+   * By public key, in the order of use (a Map iterates in the order of insertion). A key can be looked up without waiting
+   * for a hash; a renewed certificate with the same key takes the place of the one before it.
+   */
+  readonly #entries = new Map<string, VerifiedIntermediate>();
 
   constructor({ maxEntries = DEFAULT_MAX_ENTRIES }: { readonly maxEntries?: number } = {}) {
     if (!Number.isSafeInteger(maxEntries) || maxEntries < 1) throw new TypeError("maxEntries is a positive integer");
@@ -35,28 +31,32 @@ export class CertificateCache {
 
   /** How many certificates are remembered. */
   get size(): number {
-    return this.#keys.size;
+    return this.#entries.size;
   }
 
-  /** The certificate's public key if exactly this link has been verified before. */
-  recall(link: LinkIdentity): CryptoKey | undefined {
-    const key = keyOf(link);
-    const publicKey = this.#keys.get(key);
-    if (publicKey) this.#touch(key, publicKey);
-    return publicKey;
+  /**
+   * What is remembered of the certificate with this public key. It proves something about a certificate only where both
+   * hashes are those of the certificate and of its issuer; to compare them is the caller's part.
+   */
+  recall(publicKeyPoint: Uint8Array): VerifiedIntermediate | undefined {
+    const entry = this.#entries.get(toHex(publicKeyPoint));
+    if (entry) this.#put(entry);
+    return entry;
   }
 
   /** Remembers the intermediates of a verified path. */
   remember(path: VerifiedPath): void {
-    for (const intermediate of path.intermediates) this.#touch(keyOf(intermediate), intermediate.publicKey);
-    for (const oldest of this.#keys.keys()) {
-      if (this.#keys.size <= this.#maxEntries) break;
-      this.#keys.delete(oldest);
+    for (const intermediate of path.intermediates) this.#put(intermediate);
+    for (const oldest of this.#entries.keys()) {
+      if (this.#entries.size <= this.#maxEntries) break;
+      this.#entries.delete(oldest);
     }
   }
 
-  #touch(key: string, publicKey: CryptoKey): void {
-    this.#keys.delete(key);
-    this.#keys.set(key, publicKey);
+  /** Puts an entry at the recent end. */
+  #put(entry: VerifiedIntermediate): void {
+    const key = toHex(entry.publicKeyPoint);
+    this.#entries.delete(key);
+    this.#entries.set(key, entry);
   }
 }

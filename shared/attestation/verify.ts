@@ -92,16 +92,13 @@ export class VerifiedAttestation {
     const { trustAnchor, cache } = options;
     const now = new Date(options.now); // both are the caller's to change while we wait
     const unverified = parseAttestationDocument(document);
+    const pcr4 = pcr4OfInstance(unverified.instanceId);
     const path = UnverifiedPath.parse([...unverified.caBundle, unverified.certificate]);
-    // First, since it need not wait for the hashes of the path
+    // Started first, because nothing needs to be known for it but the key
     const signed = path.unverifiedKeyOf(path.leaf).then((leafKey) => verifyCoseSign1(unverified.cose, leafKey));
-    const [, , pcr4] = await allInOrder([
-      VerifiedPath.verify(path, { trustAnchor, now, cache }),
-      signed,
-      pcr4OfInstance(unverified.instanceId),
-    ]);
+    await allInOrder([VerifiedPath.verify(path, { trustAnchor, now, cache }), signed]);
     const region = regionOf(path.leaf, unverified.moduleId);
-    assertPcr4(unverified, pcr4);
+    assertPcr4(unverified, await pcr4);
     return new VerifiedAttestation(MINT, unverified, path, region, now);
   }
 
