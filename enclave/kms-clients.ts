@@ -91,5 +91,6 @@ const common = (region: string): KMSClientConfig => ({
   useDualstackEndpoint: false,
   useFipsEndpoint: false,
   authSchemePreference: ["aws.auth#sigv4"],
+  disableClockSkewCorrection: false, // the enclave's clock may be wrong: KMS's own Date then serves for the signature
   userAgentAppId: async () => undefined,
 });

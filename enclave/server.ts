@@ -18,6 +18,8 @@ import type { Channel, Route, RoutedAnswer, Router } from "./router.js";
 
 const HEAD_MS = 10_000;
 const MAX_HEAD_BYTES = 16 * 1024;
+/** How often node:http looks for requests that take too long to arrive. */
+const CHECK_MS = 1_000;
 /** For the other side to take an answer, which is held in memory until then. */
 const SEND_MS = 10_000;
 /** For requests under way when the server closes. */
@@ -54,8 +56,9 @@ export class EnclaveServer {
     this.#options = options;
     this.#gate = new Gate("requests", { maxConcurrent: options.maxConcurrentRequests, maxQueued: 0 });
     const limits = {
-      headersTimeout: HEAD_MS,
+      headersTimeout: Math.min(HEAD_MS, options.requestDeadlineMs),
       requestTimeout: options.requestDeadlineMs,
+      connectionsCheckingInterval: CHECK_MS,
       maxHeaderSize: MAX_HEAD_BYTES,
     };
     this.#http = createServer(limits, (request, response) => {

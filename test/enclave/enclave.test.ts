@@ -1,0 +1,438 @@
+/** The enclave through its HTTP operations, over the simulated platform. */
+import { connect } from "node:net";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { createEnclave } from "../../enclave/index.js";
+import { appraise } from "../../shared/attestation/appraise.js";
+import { pcr16OfConfiguration } from "../../shared/attestation/pcr.js";
+import { verifyAttestation } from "../../shared/attestation/verify.js";
+import { fromBase64, toBase64, toBase64Url, toHex, utf8 } from "../../shared/bytes.js";
+import { exampleImage } from "../../simulator/index.js";
+import { testFolder } from "../support/folder.js";
+import type { Json } from "./fakes.js";
+import { CountingNsm, FOREIGN_KEY_ARN, TestClock } from "./fakes.js";
+import type { Kms, Stack } from "./stack.js";
+import { ALIAS, CONTEXT, configurationOf, messageOf, roleCredentials, startKmsForTest, startStack } from "./stack.js";
+
+const SECRET = utf8("attack at dawn");
+
+let kms: Kms;
+beforeAll(async () => {
+  kms = await startKmsForTest();
+});
+afterAll(() => kms.simulation.close());
+
+const decrypt = async (stack: Stack, changes: Json = {}) =>
+  stack.json("POST", "/v1/decrypt", {
+    ciphertext: toBase64(await kms.encrypt(SECRET)),
+    encryptionContext: CONTEXT,
+    ...changes,
+  });
+
+const refused = (status: number, code: string) => ({
+  status,
+  body: {
+    type: `urn:nitro-decrypt:error:${code}`,
+    status,
+    code,
+    requestId: expect.any(String),
+    title: expect.any(String),
+  },
+});
+
+describe("operations", () => {
+  it("decrypt: a ciphertext of KMS that nobody but the enclave may open", async () => {
+    const stack = await startStack(kms);
+    expect(await decrypt(stack)).toEqual({ status: 200, body: { plaintext: toBase64(SECRET), keyId: kms.keyArn } });
+    const records = JSON.stringify(kms.simulation.kms.auditLog);
+    expect(records).not.toContain("attack at dawn");
+  });
+
+  it("decrypt: with the key's alias, resolved by the configuration", async () => {
+    const stack = await startStack(kms);
+    expect(await decrypt(stack, { keyId: ALIAS })).toMatchObject({ status: 200, body: { keyId: kms.keyArn } });
+  });
+
+  it("data-keys: a data key whose ciphertext opens to it", async () => {
+    const stack = await startStack(kms);
+    const request = { keyId: ALIAS, keySpec: "AES_256", encryptionContext: CONTEXT };
+    const { status, body } = await stack.json("POST", "/v1/data-keys", request);
+    expect(status).toBe(200);
+    expect(fromBase64(String(body.plaintext))).toHaveLength(32);
+    expect(await decrypt(stack, { ciphertext: body.ciphertext })).toMatchObject({
+      body: { plaintext: body.plaintext },
+    });
+  });
+
+  it("random: as many bytes as asked for, each time others", async () => {
+    const stack = await startStack(kms);
+    const first = await stack.json("POST", "/v1/random", { numberOfBytes: 33 });
+    const second = await stack.json("POST", "/v1/random", { numberOfBytes: 33 });
+    expect(fromBase64(String(first.body.random))).toHaveLength(33);
+    expect(first.body.random).not.toBe(second.body.random);
+  });
+
+  it("serves 100 at once over a few connections, with one attestation", async () => {
+    const nsm = new CountingNsm((await kms.simulation.bootEnclave(exampleImage())).nsm);
+    const stack = await startStack(kms, { nsm, configuration: { limits: { maxKmsConnections: 8 } } });
+    const ciphertext = toBase64(await kms.encrypt(SECRET));
+    const answers = await Promise.all(Array.from({ length: 100 }, () => decrypt(stack, { ciphertext })));
+    expect(answers.filter(({ status }) => status === 200)).toHaveLength(100);
+    expect(nsm.count("Attestation")).toBe(1);
+  });
+
+  it.each<[string, Json, number, string]>([
+    ["pitfall 5: another encryption context", { encryptionContext: { tenant: "b" } }, 403, "ERR_KMS_DENIED"],
+    ["pitfall 5: no encryption context", { encryptionContext: undefined }, 403, "ERR_KMS_DENIED"],
+    [
+      "pitfall 3: the context of another ciphertext",
+      { encryptionContext: { ...CONTEXT, b: "c" } },
+      400,
+      "ERR_KMS_REFUSED",
+    ],
+    ["a ciphertext that is none", { ciphertext: toBase64(utf8("no ciphertext")) }, 400, "ERR_KMS_REFUSED"],
+    ["pitfall 4: a key that is not pinned", { keyId: FOREIGN_KEY_ARN }, 403, "ERR_KMS_KEY"],
+    ["an unknown field", { plaintext: "" }, 400, "ERR_MESSAGE_MALFORMED"],
+    ["base64 that is not canonical", { ciphertext: "AB==" }, 400, "ERR_MESSAGE_MALFORMED"],
+  ])("refuses %s", async (_, changes, status, code) => {
+    const stack = await startStack(kms);
+    expect(await decrypt(stack)).toMatchObject({ status: 200 });
+    expect(await decrypt(stack, changes)).toEqual(refused(status, code));
+  });
+
+  it("a changed enclave image is denied by KMS", async () => {
+    const changed = { ...exampleImage(), cmdline: utf8("init=/bin/sh") };
+    const stack = await startStack(kms, { nsm: (await kms.simulation.bootEnclave(changed)).nsm });
+    expect(await decrypt(stack)).toEqual(refused(403, "ERR_KMS_DENIED"));
+  });
+
+  it("a debug-mode enclave is denied by KMS", async () => {
+    const { nsm } = await kms.simulation.bootEnclave(exampleImage(), { debug: true });
+    expect(await decrypt(await startStack(kms, { nsm }))).toEqual(refused(403, "ERR_KMS_DENIED"));
+  });
+
+  it("a changed configuration is denied by a key policy that pins PCR16", async () => {
+    const own = await startKmsForTest();
+    const decryptOf = async (stack: Stack) => {
+      const body = { ciphertext: toBase64(await own.encrypt(SECRET)), encryptionContext: CONTEXT };
+      return stack.json("POST", "/v1/decrypt", body);
+    };
+    const pinned = toHex(await pcr16OfConfiguration(utf8(JSON.stringify(configurationOf(own)))));
+    await own.allow({ StringEqualsIgnoreCase: { "kms:RecipientAttestation:PCR16": pinned } });
+    const stack = await startStack(own);
+    expect(stack.enclave.configurationPcr).toBe(pinned);
+    expect(await decryptOf(stack)).toMatchObject({ status: 200 });
+    const changed = await startStack(own, { configuration: { recipient: { maxUses: 9_999 } } });
+    expect(await decryptOf(changed)).toEqual(refused(403, "ERR_KMS_DENIED"));
+    await own.simulation.close();
+  });
+});
+
+describe("messages/decrypt", () => {
+  const context = { ...CONTEXT, purpose: "test" };
+
+  it("opens a whole AWS Encryption SDK message, over the tunnel and over the gateway", async () => {
+    const message = toBase64(await messageOf(kms, SECRET, context));
+    for (const transport of ["tunnel", "gateway"]) {
+      const stack = await startStack(kms, { kms: { transport } });
+      const answer = await stack.json("POST", "/v1/messages/decrypt", { message, encryptionContext: CONTEXT });
+      expect(answer).toMatchObject({ status: 200, body: { plaintext: toBase64(SECRET), encryptionContext: context } });
+      expect(stack.gatewayTargets).toEqual(transport === "gateway" ? ["TrentService.Decrypt"] : []);
+    }
+  });
+
+  it("pitfall 1: over the gateway, operations whose answer could be forged are refused", async () => {
+    const stack = await startStack(kms, { kms: { transport: "gateway" } });
+    expect(await decrypt(stack)).toEqual(refused(403, "ERR_GATEWAY_REFUSED"));
+    const dataKey = await stack.json("POST", "/v1/data-keys", { keyId: ALIAS, keySpec: "AES_256" });
+    expect(dataKey).toEqual(refused(403, "ERR_GATEWAY_REFUSED"));
+    expect(await stack.json("POST", "/v1/random", { numberOfBytes: 8 })).toEqual(refused(403, "ERR_GATEWAY_REFUSED"));
+    expect(stack.gatewayTargets).toEqual([]);
+  });
+
+  it("over the gateway, readiness is a GenerateRandom that nobody sees", async () => {
+    const stack = await startStack(kms, { kms: { transport: "gateway" } });
+    expect(await stack.json("GET", "/readyz")).toEqual({ status: 200, body: { ready: true } });
+    expect(stack.gatewayTargets).toEqual(["TrentService.GenerateRandom"]);
+  });
+
+  it("refuses a message of another context, and what is no message", async () => {
+    const stack = await startStack(kms);
+    const message = toBase64(await messageOf(kms, SECRET, context));
+    const other = await stack.json("POST", "/v1/messages/decrypt", { message, encryptionContext: { tenant: "b" } });
+    expect(other).toEqual(refused(403, "ERR_ENCRYPTION_CONTEXT"));
+    const none = await stack.json("POST", "/v1/messages/decrypt", { message: toBase64(SECRET) });
+    expect(none).toEqual(refused(400, "ERR_MESSAGE_MALFORMED"));
+  });
+});
+
+describe("attestation", () => {
+  it("makes a document for the caller's nonce that verifies, with the configuration in PCR16", async () => {
+    const stack = await startStack(kms);
+    const nonce = crypto.getRandomValues(new Uint8Array(32));
+    const { body } = await stack.json("GET", `/attestation?nonce=${toBase64Url(nonce)}`);
+    const document = fromBase64(String(body.document)) ?? new Uint8Array();
+    const now = new Date();
+    const verified = await verifyAttestation(document, { trustAnchor: kms.simulation.trustAnchor, now });
+    const pcrs = { 0: kms.simulation.pcrs[0] ?? "", 16: toHex(await pcr16OfConfiguration(stack.configuration)) };
+    const appraised = appraise(verified, {
+      pcrs: [pcrs],
+      nonce: { kind: "equals", value: nonce },
+      freshness: { kind: "within", seconds: 60, skewSeconds: 5 },
+      debug: "reject",
+      userData: { kind: "absent" },
+      publicKey: { kind: "absent" },
+    });
+    expect(appraised).toBeDefined();
+  });
+
+  it.each([
+    ["no nonce", ""],
+    ["a short one", `?nonce=${toBase64Url(new Uint8Array(15))}`],
+    ["a long one", `?nonce=${toBase64Url(new Uint8Array(513))}`],
+    ["padded base64", "?nonce=AAAAAAAAAAAAAAAAAAAAAA=="],
+    ["two nonces", `?nonce=${toBase64Url(new Uint8Array(16))}&nonce=${toBase64Url(new Uint8Array(16))}`],
+    ["another parameter", `?nonce=${toBase64Url(new Uint8Array(16))}&user_data=x`],
+  ])("refuses %s", async (_, query) => {
+    const stack = await startStack(kms);
+    expect(await stack.json("GET", `/attestation${query}`)).toEqual(refused(400, "ERR_MESSAGE_MALFORMED"));
+  });
+});
+
+describe("the channel", () => {
+  it("closed by the configuration: no operation, but attestation and health", async () => {
+    const stack = await startStack(kms, { configuration: { channels: { parent: "closed" } } });
+    expect(await decrypt(stack)).toEqual(refused(403, "ERR_CHANNEL_CLOSED"));
+    const message = await stack.json("POST", "/v1/messages/decrypt", { message: toBase64(SECRET) });
+    expect(message).toEqual(refused(403, "ERR_CHANNEL_CLOSED"));
+    expect((await stack.json("GET", "/healthz")).status).toBe(200);
+    expect((await stack.json("GET", "/readyz")).status).toBe(200);
+    expect((await stack.json("GET", `/attestation?nonce=${toBase64Url(new Uint8Array(16))}`)).status).toBe(200);
+  });
+
+  it("refuses unknown paths, methods and media types by code", async () => {
+    const stack = await startStack(kms);
+    expect(await stack.json("GET", "/")).toEqual(refused(404, "ERR_NOT_FOUND"));
+    expect(await stack.json("GET", "//evil")).toEqual(refused(404, "ERR_NOT_FOUND"));
+    expect(await stack.json("GET", "/v1/decrypt")).toEqual(refused(405, "ERR_METHOD_NOT_ALLOWED"));
+    expect(await stack.json("POST", "/healthz", {})).toEqual(refused(405, "ERR_METHOD_NOT_ALLOWED"));
+    const form = await stack.request("POST", "/v1/random", {
+      body: utf8("{}"),
+      headers: { "content-type": "text/plain" },
+    });
+    expect(form.status).toBe(415);
+    const broken = await stack.request("POST", "/v1/random", { body: Uint8Array.of(0xff) });
+    expect(broken.status).toBe(400);
+    expect(broken.headers["content-type"]).toBe("application/problem+json");
+  });
+
+  it("takes the parent's request id when it is one, and makes its own otherwise", async () => {
+    const stack = await startStack(kms);
+    const id = "0c6bd1a2-6b1e-4d0a-9f52-0a1b2c3d4e5f";
+    const given = await stack.request("GET", "/none", { headers: { "x-request-id": id } });
+    expect(JSON.parse(Buffer.from(given.body).toString())).toMatchObject({ requestId: id });
+    expect(given.headers["x-request-id"]).toBe(id);
+    const forged = await stack
+      .request("GET", "/none", { headers: { "x-request-id": "x\u007f" } })
+      .catch(() => undefined);
+    expect(forged?.headers["x-request-id"]).not.toBe("x\u007f");
+    const odd = await stack.request("GET", "/none", { headers: { "x-request-id": "../../etc" } });
+    expect(odd.headers["x-request-id"]).toMatch(/^[0-9a-f-]{36}$/);
+  });
+
+  it("pitfall 15: a body beyond its limit is refused, by its length before it is read", async () => {
+    const stack = await startStack(kms);
+    const large = await stack.request("POST", "/v1/decrypt", { body: new Uint8Array(65 * 1024).fill(0x20) });
+    expect(large.status).toBe(413);
+    const chunked = await rawRequest(stack, [
+      "POST /v1/decrypt HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n",
+      `${(70 * 1024).toString(16)}\r\n${" ".repeat(70 * 1024)}\r\n`,
+    ]);
+    expect(chunked).toContain("413 Payload Too Large");
+    expect(chunked).toContain("connection: close");
+    expect(await decrypt(stack)).toMatchObject({ status: 200 });
+  });
+
+  it("pitfall 15: more requests than allowed at a time are refused, health is not", async () => {
+    const clock = new TestClock();
+    const silent = await startStack(kms, {
+      clock,
+      configuration: { limits: { maxConcurrentRequests: 2, requestDeadlineSeconds: 30 } },
+      credentials: () => new Promise(() => undefined),
+    });
+    const ciphertext = toBase64(await kms.encrypt(SECRET));
+    const codes: unknown[] = [];
+    let threeAnswered = (): void => undefined;
+    const three = new Promise<void>((resolve) => {
+      threeAnswered = resolve;
+    });
+    const all = Array.from({ length: 5 }, async () => {
+      codes.push((await decrypt(silent, { ciphertext })).body.code);
+      if (codes.length === 3) threeAnswered();
+    });
+    await three;
+    expect((await silent.json("GET", "/healthz")).status).toBe(200);
+    expect(codes).toEqual(["ERR_BUSY", "ERR_BUSY", "ERR_BUSY"]);
+    clock.advance(30_000);
+    await Promise.all(all);
+    expect(codes.slice(3)).toEqual(["ERR_TIMEOUT", "ERR_TIMEOUT"]);
+  });
+
+  it("a connection that breaks off harms nobody else", async () => {
+    const stack = await startStack(kms);
+    const socket = connect(stack.enclave.address.slice("unix:".length));
+    await new Promise((resolve) => socket.once("connect", resolve));
+    socket.write(
+      "POST /v1/decrypt HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{",
+    );
+    socket.destroy();
+    expect(await decrypt(stack)).toMatchObject({ status: 200 });
+  });
+});
+
+describe("health", () => {
+  it("tells how the parts are, and readiness is a real attested call", async () => {
+    const stack = await startStack(kms);
+    expect((await stack.json("GET", "/healthz")).body).toMatchObject({
+      status: "ok",
+      nsm: "ok",
+      kms: { status: "unknown" },
+      credentials: { status: "none" },
+      recipient: { keyUses: 0 },
+    });
+    expect(await stack.json("GET", "/readyz")).toEqual({ status: 200, body: { ready: true } });
+    expect((await stack.json("GET", "/healthz")).body).toMatchObject({
+      status: "ok",
+      kms: { status: "ok" },
+      credentials: { status: "valid" },
+      recipient: { keyUses: 1 },
+    });
+  });
+
+  it("many readiness questions at once cost one call, and the answer is remembered", async () => {
+    const stack = await startStack(kms);
+    const answers = await Promise.all(Array.from({ length: 20 }, () => stack.json("GET", "/readyz")));
+    expect(answers.every(({ status }) => status === 200)).toBe(true);
+    await stack.json("GET", "/readyz");
+    expect((await stack.json("GET", "/healthz")).body).toMatchObject({ recipient: { keyUses: 1 } });
+  });
+
+  it("is not ready when KMS cannot be reached, and says so", async () => {
+    const stack = await startStack(kms, { tunnel: `unix:${join(testFolder(), "nobody")}` });
+    expect(await stack.json("GET", "/readyz")).toEqual(refused(503, "ERR_NOT_READY"));
+    expect((await stack.json("GET", "/healthz")).body).toMatchObject({
+      status: "degraded",
+      kms: { status: "failed", failure: "ERR_KMS_UNAVAILABLE" },
+    });
+    expect(await decrypt(stack)).toEqual(refused(503, "ERR_KMS_UNAVAILABLE"));
+  });
+
+  it("is not ready without credentials, and says so", async () => {
+    const stack = await startStack(kms, { credentials: async () => ({ error: "none" }) });
+    expect(await decrypt(stack)).toEqual(refused(503, "ERR_CREDENTIALS"));
+    expect((await stack.json("GET", "/healthz")).body).toMatchObject({
+      status: "degraded",
+      credentials: { status: "none", failure: "ERR_CREDENTIALS" },
+    });
+  });
+
+  it("pitfall 14: who answers in KMS's place is not KMS under the pinned roots", async () => {
+    const other = await startKmsForTest();
+    const stack = await startStack(kms, { kms: { roots: [other.simulation.kms.caCertificate] } });
+    expect(await decrypt(stack)).toEqual(refused(502, "ERR_KMS_UNTRUSTED"));
+    await other.simulation.close();
+  });
+
+  it("a role that KMS denies everything is not ready", async () => {
+    const stack = await startStack(kms, {
+      credentials: async () => ({ accessKeyId: "AKIDUNKNOWNUNKNOWN", secretAccessKey: "wrong" }),
+    });
+    expect(await stack.json("GET", "/readyz")).toEqual(refused(503, "ERR_NOT_READY"));
+    expect(await decrypt(stack)).toEqual(refused(503, "ERR_CREDENTIALS"));
+  });
+});
+
+describe("boot", () => {
+  it("refuses to start on a PCR16 that was used before", async () => {
+    const { nsm } = await kms.simulation.bootEnclave(exampleImage());
+    await startStack(kms, { nsm });
+    await expect(startStack(kms, { nsm })).rejects.toThrowCode("ERR_NSM");
+  });
+
+  it("measures nothing when the configuration is wrong", async () => {
+    const { nsm } = await kms.simulation.bootEnclave(exampleImage());
+    await expect(startStack(kms, { nsm, configuration: { debug: true } })).rejects.toThrowCode("ERR_CONFIGURATION");
+    await expect(startStack(kms, { nsm })).resolves.toBeDefined();
+  });
+
+  it("refuses an address that it cannot listen at", async () => {
+    const { nsm } = await kms.simulation.bootEnclave(exampleImage());
+    const configuration = utf8(JSON.stringify(configurationOf(kms)));
+    const addresses = { listen: "vsock://16:8080", tunnel: "unix:/none", services: "unix:/none" };
+    await expect(createEnclave({ configuration, nsm, addresses })).rejects.toThrowCode("ERR_ADDRESS");
+  });
+
+  it("close lets a request under way finish and takes no more", async () => {
+    let asked = (): void => undefined;
+    const wasAsked = new Promise<void>((resolve) => {
+      asked = resolve;
+    });
+    let answer: (credentials: unknown) => void = () => undefined;
+    const stack = await startStack(kms, {
+      credentials: () => {
+        asked();
+        return new Promise((resolve) => {
+          answer = resolve;
+        });
+      },
+    });
+    const underWay = decrypt(stack);
+    await wasAsked;
+    const closed = stack.enclave.close();
+    answer(await roleCredentials(kms.simulation));
+    expect(await underWay).toMatchObject({ status: 200 });
+    await closed;
+    await expect(stack.request("GET", "/healthz")).rejects.toThrowCode("ERR_ADDRESS");
+  });
+});
+
+describe("the log", () => {
+  it("pitfall 25: has codes, ids and keys, and nothing that came in or went out", async () => {
+    const stack = await startStack(kms);
+    const ciphertext = toBase64(await kms.encrypt(SECRET, { tenant: "a", customer: "0815-context" }));
+    await decrypt(stack, { ciphertext, encryptionContext: { tenant: "a", customer: "0815-context" } });
+    await decrypt(stack, { ciphertext, encryptionContext: { tenant: "a", customer: "4711-context" } });
+    await decrypt(stack, { unknown: "field-value" });
+    const nonce = toBase64Url(crypto.getRandomValues(new Uint8Array(16)));
+    await stack.json("GET", `/attestation?nonce=${nonce}`);
+    const text = JSON.stringify(stack.log.entries);
+    const { secretAccessKey, sessionToken, accessKeyId } = await kms.simulation.roleCredentials();
+    const plain = [toBase64(SECRET), "attack at dawn", "0815-context", "4711-context", "field-value"];
+    for (const secret of [...plain, ciphertext, nonce, secretAccessKey, sessionToken, accessKeyId]) {
+      expect(text).not.toContain(secret);
+    }
+    expect(stack.log.entries).toContainEqual(
+      expect.objectContaining({
+        level: "info",
+        fields: expect.objectContaining({ operation: "decrypt", keyArn: kms.keyArn, status: 200 }),
+      }),
+    );
+    expect(stack.log.entries).toContainEqual(
+      expect.objectContaining({ level: "warn", fields: expect.objectContaining({ code: "ERR_KMS_REFUSED" }) }),
+    );
+  });
+});
+
+/** Sends bytes as they are and returns what comes back until the other side closes. */
+function rawRequest(stack: Stack, parts: readonly string[]): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(stack.enclave.address.slice("unix:".length));
+    let answer = "";
+    socket.on("data", (part) => {
+      answer += part.toString();
+    });
+    socket.on("close", () => resolve(answer));
+    socket.on("error", reject);
+    for (const part of parts) socket.write(part);
+  });
+}
