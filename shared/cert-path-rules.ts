@@ -15,6 +15,10 @@ const pathError = (message: string): ServiceError => new ServiceError("ERR_CERT_
 export function assertPathRules(rootToLeaf: readonly Certificate[], now: Date): void {
   const leafIndex = rootToLeaf.length - 1;
   for (const [i, certificate] of rootToLeaf.entries()) {
+    // AV-09 RFC 5280 §6.1: a certificate must not appear more than once
+    if (rootToLeaf.slice(0, i).some(({ der }) => equalBytes(der, certificate.der))) {
+      throw pathError(`${label(certificate)} is in the path twice`);
+    }
     assertIssuedBy(certificate, rootToLeaf[i - 1] ?? certificate);
     assertValidAt(certificate, now);
     if (i < leafIndex) assertAuthority(certificate, leafIndex - 1 - i);

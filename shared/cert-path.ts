@@ -4,9 +4,10 @@
  * The path is given, never searched for: root, intermediates and end-entity certificate in that order, which is `cabundle`
  * followed by `certificate`. Every certificate has the profile of x509.ts (AV-08). What is checked:
  *   AV-07  the first certificate is the pinned trust anchor, by SHA-256 of its DER
- *   AV-09  names chain octet by octet; every certificate, the root too, is valid at `now`; the CAs have critical
- *          basicConstraints with cA, keyUsage with keyCertSign, and no more CAs below them than pathLenConstraint says; the
- *          end-entity certificate is no CA and has digitalSignature; each signature covers the original TBSCertificate
+ *   AV-09  no certificate occurs twice; names chain octet by octet; every certificate, the root too, is valid at `now`; the
+ *          CAs have critical basicConstraints with cA, keyUsage with keyCertSign, and no more CAs below them than
+ *          pathLenConstraint says; the end-entity certificate is no CA and has digitalSignature; each signature covers the
+ *          original TBSCertificate
  * Narrower than RFC 5280: both extensions must be in every certificate, self-issued intermediates count against
  * pathLenConstraint, names are not normalised. Left out: policies and name constraints (x509.ts refuses them where they are
  * critical) and revocation (AWS says that CRLs must not be checked).
@@ -118,13 +119,22 @@ function once<V>(known: Map<Certificate, V>, certificate: Certificate, make: (ce
   return value;
 }
 
+/** Known to this module alone, so that `new VerifiedPath` fails in JavaScript too. */
+const MINT = Symbol("cert-path.ts");
+
 /** A path that holds. Only `verify` can make one. */
 export class VerifiedPath {
   readonly rootToLeaf: readonly Certificate[];
   readonly leafKey: CryptoKey;
   readonly #intermediates: readonly VerifiedIntermediate[];
 
-  private constructor(path: UnverifiedPath, leafKey: CryptoKey, intermediates: readonly VerifiedIntermediate[]) {
+  private constructor(
+    mint: symbol,
+    path: UnverifiedPath,
+    leafKey: CryptoKey,
+    intermediates: readonly VerifiedIntermediate[],
+  ) {
+    if (mint !== MINT) throw new TypeError("a VerifiedPath comes from verifyCertificatePath");
     this.rootToLeaf = path.rootToLeaf;
     this.leafKey = leafKey;
     this.#intermediates = intermediates;
@@ -159,7 +169,7 @@ export class VerifiedPath {
       allInOrder(links.map((link) => verifyLink(path, link))),
       leafSigned,
     ]);
-    const verified = new VerifiedPath(path, leafKey, intermediates);
+    const verified = new VerifiedPath(MINT, path, leafKey, intermediates);
     cache?.remember(verified);
     return verified;
   }

@@ -10,7 +10,8 @@
  * chains that hold under a root of their own can enter, so that strangers can neither poison the cache nor flush it.
  */
 import { toHex } from "./bytes.js";
-import type { VerifiedIntermediate, VerifiedPath } from "./cert-path.js";
+import type { VerifiedIntermediate } from "./cert-path.js";
+import { VerifiedPath } from "./cert-path.js";
 
 /** About a hundred instances: a document brings three intermediates, of which instances of one zone share the upper two. */
 const DEFAULT_MAX_ENTRIES = 128;
@@ -46,6 +47,7 @@ export class CertificateCache {
 
   /** Remembers the intermediates of a verified path. */
   remember(path: VerifiedPath): void {
+    if (!(path instanceof VerifiedPath)) throw new TypeError("only a VerifiedPath can be remembered");
     for (const intermediate of path.intermediates) this.#put(intermediate);
     for (const oldest of this.#entries.keys()) {
       if (this.#entries.size <= this.#maxEntries) break;

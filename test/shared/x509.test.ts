@@ -387,7 +387,7 @@ describe("parseCertificate refuses", () => {
     const largest = new Uint8Array(ORDER);
     largest[48] = 0x72;
     const { rawSignature } = parseCertificate(await zonalWith(signedAs(largest, ONE)));
-    expect(toHex(rawSignature)).toBe(toHex(largest.subarray(1)) + "00".repeat(47) + "01");
+    expect(toHex(rawSignature)).toBe(`${toHex(largest.subarray(1))}${"00".repeat(47)}01`);
   });
 });
 
