@@ -61,6 +61,7 @@ export async function startChild(options: ChildOptions): Promise<Child> {
   const child = spawn(process.execPath, [MAIN, ...options.args, "--json"], {
     env: { ...options.env },
     stdio: ["ignore", "pipe", "pipe", "ipc"],
+    detached: true, // a Ctrl-C reaches us alone, and we end the services in their order
   });
   const ended = watchEnd(child, options);
   const deadline = AbortSignal.timeout(deadlineMs);

@@ -82,7 +82,8 @@ Ask the enclave, through its parent (the answer is base64 of "${SAMPLE}"):
   curl -s ${parent.url}/v1/decrypt -H 'content-type: application/json' -d '${body}'
 
 Encrypt as the key's administrator (AWS CLI, boto3 and the AWS SDKs read these variables):
-  export AWS_SHARED_CREDENTIALS_FILE=${kms.credentialsFile} AWS_CONFIG_FILE=${kms.configFile} NODE_EXTRA_CA_CERTS=${kms.caFile}
+  export AWS_SHARED_CREDENTIALS_FILE=${kms.credentialsFile} AWS_CONFIG_FILE=${kms.configFile}
+  export AWS_CA_BUNDLE=${kms.caFile} NODE_EXTRA_CA_CERTS=${kms.caFile}
   aws kms encrypt --key-id ${arn} --encryption-context tenant=${TENANT} --plaintext "$(printf hello | base64)"
 
 Verify the enclave and decrypt, from JavaScript:

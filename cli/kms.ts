@@ -158,7 +158,7 @@ function describe(
 AWS CLI, boto3 and the AWS SDKs read these variables:
   export AWS_SHARED_CREDENTIALS_FILE=${credentialsFile}
   export AWS_CONFIG_FILE=${configFile}
-  export NODE_EXTRA_CA_CERTS=${caFile}
+  export AWS_CA_BUNDLE=${caFile} NODE_EXTRA_CA_CERTS=${caFile}
 
 JavaScript:
   import { CreateKeyCommand, KMSClient } from "@aws-sdk/client-kms";
