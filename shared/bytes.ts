@@ -1,8 +1,7 @@
 /** Byte strings: the few conversions and comparisons that every part needs. Works in browsers and in Node. */
 
 const encoder = new TextEncoder();
-
-const HEX_DIGITS = "0123456789abcdef";
+const decoder = new TextDecoder();
 
 /** UTF-8 bytes of `text`. */
 export const utf8 = (text: string): Uint8Array<ArrayBuffer> => encoder.encode(text);
@@ -39,10 +38,17 @@ export function wipe(...secrets: readonly Uint8Array[]): void {
 
 /** Lower-case hexadecimal. */
 export function toHex(bytes: Uint8Array): string {
-  let hex = "";
-  for (const byte of bytes) hex += HEX_DIGITS.charAt(byte >> 4) + HEX_DIGITS.charAt(byte & 15);
-  return hex;
+  const digits = new Uint8Array(2 * bytes.length);
+  for (let i = 0; i < bytes.length; i++) {
+    const byte = bytes[i] ?? 0;
+    digits[2 * i] = hexDigit(byte >> 4);
+    digits[2 * i + 1] = hexDigit(byte & 15);
+  }
+  return decoder.decode(digits);
 }
+
+/** The ASCII code of a hexadecimal digit. */
+const hexDigit = (value: number): number => value + (value < 10 ? 0x30 : 0x57);
 
 /** Bytes of a hexadecimal text (either case), or undefined if it is not one. */
 export function fromHex(text: string): Uint8Array<ArrayBuffer> | undefined {

@@ -38,8 +38,8 @@ export interface VerifiedIntermediate {
   /** SHA-256 of its DER and of its issuer's, in hexadecimal. */
   readonly sha256: string;
   readonly issuerSha256: string;
-  /** Its public key, as the point in the certificate and as imported. */
-  readonly publicKeyPoint: Uint8Array;
+  /** Its public key: the point in hexadecimal, and imported. */
+  readonly point: string;
   readonly publicKey: CryptoKey;
 }
 
@@ -192,13 +192,15 @@ async function assertAnchor(path: UnverifiedPath, trustAnchor: TrustAnchor): Pro
 interface Link {
   readonly certificate: Certificate;
   readonly issuer: Certificate;
+  readonly point: string;
   readonly recalled: VerifiedIntermediate | undefined;
 }
 
 function linksOf(path: UnverifiedPath, cache: CertificateCache | undefined): readonly Link[] {
   let issuer = path.root;
   return path.intermediates.map((certificate) => {
-    const link = { certificate, issuer, recalled: cache?.recall(certificate.publicKeyPoint) };
+    const point = toHex(certificate.publicKeyPoint);
+    const link = { certificate, issuer, point, recalled: cache?.recall(point) };
     if (link.recalled) path.adoptKey(certificate, link.recalled.publicKey);
     issuer = certificate;
     return link;
@@ -208,12 +210,12 @@ function linksOf(path: UnverifiedPath, cache: CertificateCache | undefined): rea
 /** Checks the signature of an intermediate, unless exactly this certificate of exactly this issuer is remembered. */
 async function verifyLink(path: UnverifiedPath, link: Link): Promise<VerifiedIntermediate> {
   if (link.recalled && (await isSameLink(path, link, link.recalled))) return link.recalled;
-  const { certificate, issuer } = link;
+  const { certificate, issuer, point } = link;
   await verifySignature(certificate, await path.unverifiedKeyOf(issuer));
   return {
     sha256: await path.sha256Of(certificate),
     issuerSha256: await path.sha256Of(issuer),
-    publicKeyPoint: certificate.publicKeyPoint,
+    point,
     publicKey: await path.unverifiedKeyOf(certificate),
   };
 }

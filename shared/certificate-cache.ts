@@ -9,7 +9,6 @@
  * Entries come from a `VerifiedPath` only, which nothing but a complete verification can make: neither wrong chains nor
  * chains that hold under a root of their own can enter, so that strangers can neither poison the cache nor flush it.
  */
-import { toHex } from "./bytes.js";
 import type { VerifiedIntermediate } from "./cert-path.js";
 import { VerifiedPath } from "./cert-path.js";
 
@@ -36,11 +35,11 @@ export class CertificateCache {
   }
 
   /**
-   * What is remembered of the certificate with this public key. It proves something about a certificate only where both
+   * What is remembered of the certificate with this public key, a point in hexadecimal. It proves something about a certificate only where both
    * hashes are those of the certificate and of its issuer; to compare them is the caller's part.
    */
-  recall(publicKeyPoint: Uint8Array): VerifiedIntermediate | undefined {
-    const entry = this.#entries.get(toHex(publicKeyPoint));
+  recall(point: string): VerifiedIntermediate | undefined {
+    const entry = this.#entries.get(point);
     if (entry) this.#put(entry);
     return entry;
   }
@@ -57,8 +56,7 @@ export class CertificateCache {
 
   /** Puts an entry at the recent end. */
   #put(entry: VerifiedIntermediate): void {
-    const key = toHex(entry.publicKeyPoint);
-    this.#entries.delete(key);
-    this.#entries.set(key, entry);
+    this.#entries.delete(entry.point);
+    this.#entries.set(entry.point, entry);
   }
 }

@@ -232,25 +232,40 @@ export class DerReader {
   /** UTF8String, PrintableString or IA5String as text. */
   text(): string {
     const tag = this.#next();
-    const content = this.#content();
-    if (tag === TAG.utf8String) return decodeUtf8(content);
-    const text = decodeAscii(content);
-    if (tag === TAG.ia5String) return text;
-    if (tag !== TAG.printableString) throw malformed(`expected a string type, got identifier ${hexOctet(tag)}`);
-    if (!PRINTABLE.test(text)) throw malformed("printable string has other characters");
+    const text = decodeUtf8(this.#content());
+    if (tag === TAG.utf8String) return text;
+    const alphabet = tag === TAG.printableString ? PRINTABLE : tag === TAG.ia5String ? ASCII : undefined;
+    if (alphabet === undefined) throw malformed(`expected a string type, got identifier ${hexOctet(tag)}`);
+    if (!alphabet.test(text)) throw malformed("string has characters outside the alphabet of its type");
     return text;
   }
 
   /** `Time` of RFC 5280 §4.1.2.5: UTCTime `YYMMDDhhmmssZ` up to 2049, GeneralizedTime `YYYYMMDDhhmmssZ` from 2050. */
   time(): Date {
     const tag = this.#next();
-    const text = decodeAscii(this.#content());
-    if (tag === TAG.utcTime) return decodeUtcTime(text);
+    if (tag === TAG.utcTime) {
+      const [year = 0, ...rest] = this.#pairsOfDigits(6);
+      // RFC 5280 §4.1.2.5.1: 00..49 are 20YY, 50..99 are 19YY
+      return calendarTime(year < 50 ? 2000 + year : 1900 + year, rest);
+    }
     if (tag !== TAG.generalizedTime) throw malformed(`expected a time, got identifier ${hexOctet(tag)}`);
-    if (!/^\d{14}Z$/.test(text)) throw malformed("generalized time is not YYYYMMDDhhmmssZ");
-    const year = Number(text.slice(0, 4));
-    if (year < 2050) throw malformed("generalized time of a year before 2050");
-    return calendarTime(year, text.slice(4));
+    const [century = 0, year = 0, ...rest] = this.#pairsOfDigits(7);
+    if (century * 100 + year < 2050) throw malformed("generalized time of a year before 2050");
+    return calendarTime(century * 100 + year, rest);
+  }
+
+  /** The content of the value read last as `count` two-digit numbers and a Z. */
+  #pairsOfDigits(count: number): number[] {
+    if (this.#offset - this.#contentStart !== 2 * count + 1 || this.#bytes[this.#offset - 1] !== 0x5a) {
+      throw malformed("time is not in seconds and Zulu form");
+    }
+    return Array.from({ length: count }, (_, i) => 10 * this.#digit(2 * i) + this.#digit(2 * i + 1));
+  }
+
+  #digit(at: number): number {
+    const digit = (this.#bytes[this.#contentStart + at] ?? 0) - 0x30;
+    if (digit < 0 || digit > 9) throw malformed("time has other characters than digits");
+    return digit;
   }
 
   #inside<T>(contentStart: number, read: (components: DerReader) => T): T {
@@ -305,6 +320,8 @@ export class DerReader {
 }
 
 const PRINTABLE = /^[A-Za-z0-9 '()+,\-./:=?]*$/;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: IA5String is all of ASCII, control characters included
+const ASCII = /^[\x00-\x7f]*$/;
 
 const hexOctet = (octet: number): string => `0x${octet.toString(16).padStart(2, "0")}`;
 
@@ -314,42 +331,18 @@ function firstArcs(subidentifier: number): string {
   return `${first}.${subidentifier - 40 * first}`;
 }
 
-/** The text of ASCII octets, or undefined if one is over 7F. */
-function asciiOf(content: Uint8Array): string | undefined {
-  let text = "";
-  for (let i = 0; i < content.length; i++) {
-    const octet = content[i] ?? 0;
-    if (octet >= 0x80) return undefined;
-    text += String.fromCharCode(octet);
-  }
-  return text;
-}
-
-function decodeAscii(content: Uint8Array): string {
-  const text = asciiOf(content);
-  if (text === undefined) throw malformed("text has octets over 7F");
-  return text;
-}
+const utf8Decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 function decodeUtf8(content: Uint8Array): string {
   try {
-    return asciiOf(content) ?? new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(content);
+    return utf8Decoder.decode(content);
   } catch (cause) {
-    throw new ServiceError("ERR_DER_MALFORMED", "UTF-8 string is not UTF-8", { cause });
+    throw new ServiceError("ERR_DER_MALFORMED", "string is not UTF-8", { cause });
   }
 }
 
-function decodeUtcTime(text: string): Date {
-  if (!/^\d{12}Z$/.test(text)) throw malformed("UTC time is not YYMMDDhhmmssZ");
-  const year = Number(text.slice(0, 2));
-  // RFC 5280 §4.1.2.5.1: 00..49 are 20YY, 50..99 are 19YY
-  return calendarTime(year < 50 ? 2000 + year : 1900 + year, text.slice(2));
-}
-
-/** The instant `MMDDhhmmssZ` of `year`, which must exist. */
-function calendarTime(year: number, rest: string): Date {
-  const pair = (at: number): number => Number(rest.slice(at, at + 2));
-  const [month, day, hour, minute, second] = [pair(0), pair(2), pair(4), pair(6), pair(8)];
+/** The instant with this year, month, day, hour, minute and second, which must exist. */
+function calendarTime(year: number, [month = 0, day = 0, hour = 0, minute = 0, second = 0]: readonly number[]): Date {
   const time = new Date(Date.UTC(year, month - 1, day, hour, minute, second));
   // Date.UTC carries over (31 February is 3 March, 24:00 the next day); in an instant that exists, nothing was carried
   const carried = time.getUTCMonth() + 1 !== month || time.getUTCDate() !== day || time.getUTCHours() !== hour;

@@ -1,5 +1,6 @@
 /** What the cache spares, and that it spares nothing else: a warm cache accepts exactly what a cold one does. */
 import { beforeEach, describe, expect, it } from "vitest";
+import { toHex } from "../../shared/bytes.js";
 import type { PathOptions } from "../../shared/cert-path.js";
 import { UnverifiedPath, VerifiedPath } from "../../shared/cert-path.js";
 import { CertificateCache } from "../../shared/certificate-cache.js";
@@ -29,7 +30,7 @@ async function verify(rootToLeaf: Chain, options: Partial<PathOptions> = {}) {
 }
 
 const remembered = (rootToLeaf: Chain): boolean[] =>
-  rootToLeaf.map((der) => cache.recall(parseCertificate(der).publicKeyPoint) !== undefined);
+  rootToLeaf.map((der) => cache.recall(toHex(parseCertificate(der).publicKeyPoint)) !== undefined);
 
 async function otherInstance(instanceId: string): Promise<Chain> {
   const { caBundle, certificateDer } = await pki
