@@ -76,6 +76,7 @@ async function readText(response: Response, maxBytes: number, signal: AbortSigna
   if (reader === undefined) return "";
   const abort = (): void => void reader.cancel(signal.reason).catch(() => undefined); // its read has failed already
   signal.addEventListener("abort", abort, { once: true });
+  if (signal.aborted) abort(); // between the head of the answer and here
   try {
     return decodeUtf8(await readAtMost(reader, maxBytes));
   } finally {
