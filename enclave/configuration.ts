@@ -42,6 +42,9 @@ const recipient = z.strictObject({
   documentMaxAgeSeconds: z.int().min(0).max(240).default(60),
 });
 
+/** What `recipient` is where a configuration leaves it out. */
+export const RECIPIENT_DEFAULTS: z.infer<typeof recipient> = Object.freeze(recipient.parse({}));
+
 const limits = z.strictObject({
   /** Requests being served at a time; more are refused. */
   maxConcurrentRequests: z.int().min(1).max(4_096).default(256),

@@ -1,9 +1,12 @@
-/** The documents stay true: error codes, links. */
+/** The documents stay true: error codes, links, examples and the output that they show. */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { parseConfiguration } from "../enclave/configuration.js";
+import { utf8 } from "../shared/bytes.js";
 import { ERRORS } from "../shared/errors.js";
-import { projectRoot } from "./support/project.js";
+import { createKeyForEnclave } from "./readme/simulation.js";
+import { projectRoot, runCommand } from "./support/project.js";
 
 const read = (path: string): string => readFileSync(join(projectRoot, path), "utf8");
 
@@ -59,3 +62,58 @@ describe("links between the documents", () => {
     expect(named.filter((path) => !existsSync(join(projectRoot, path)))).toEqual([]);
   });
 });
+
+describe("README.md", () => {
+  const readme = read("README.md");
+  /** The fenced block after `<!-- marker -->`. */
+  function blockOf(marker: string): string {
+    const start = readme.indexOf(`<!-- ${marker} -->\n\`\`\``);
+    expect(start, marker).toBeGreaterThan(0);
+    const body = readme.indexOf("\n", readme.indexOf("```", start)) + 1;
+    return readme.slice(body, readme.indexOf("```", body));
+  }
+
+  it.each(["client.ts", "attest-kms.ts", "simulation.ts", "enclave.json"])("shows test/readme/%s, which is compiled or run", (name) => {
+    expect(blockOf(`test/readme/${name}`)).toBe(read(`test/readme/${name}`));
+  });
+
+  it("shows a configuration that the enclave takes, with its defaults", () => {
+    const shown = read("test/readme/enclave.json");
+    const { recipient, limits, ...required } = JSON.parse(shown);
+    const { keys: _, ...withDefaults } = parseConfiguration(utf8(JSON.stringify(required)));
+    expect(withDefaults).toEqual(JSON.parse(shown));
+    expect([recipient, limits]).not.toContain(undefined);
+  });
+
+  it("shows a simulation that runs", async () => {
+    expect(await createKeyForEnclave()).toMatch(/^arn:aws:kms:us-east-1:\d{12}:key\//);
+  });
+
+  it("shows what the demo prints, but for times and identifiers", () => {
+    const { stdout, status } = runCommand(process.execPath, ["dist/cli/main.js", "demo"], projectRoot);
+    expect(status).toBe(0);
+    expect(lineShapes(blockOf("npm run demo"))).toEqual(lineShapes(stdout));
+  });
+
+  it("shows every row that the benchmarks print", () => {
+    const block = blockOf("npm run bench");
+    for (const suite of ["verify", "cms", "kms", "enclave"]) expect(block).toContain(`${suite}\n`);
+  });
+});
+
+/** The lines of a run without what differs from run to run. */
+const lineShapes = (text: string): string[] =>
+  text
+    .trim()
+    .split("\n")
+    .map((line) =>
+      line
+        .replace(/ +\d+(?:\.\d+)? m?s$/, " TIME")
+        .replace(/\d+(?:\.\d+)? m?s\b/g, "TIME")
+        .replace(/:\d{4,5}\b/g, ":PORT")
+        .replace(/i-[0-9a-f]{17}(?:-enc[0-9a-f]{16})?/g, "MODULE")
+        .replace(/[0-9a-f]{8}-[0-9a-f-]{27}/g, "UUID")
+        .replace(/\b[0-9a-f]{12}…/g, "HASH…")
+        .replace(/\d+ (?=files|bytes)/g, "N ")
+        .trimEnd(),
+    );
