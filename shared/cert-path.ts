@@ -53,8 +53,8 @@ const pathError = (message: string): ServiceError => new ServiceError("ERR_CERT_
  * by the owner of the pinned root, at `now`. Says nothing about what that key has signed, nor about revocation.
  * @throws ServiceError ERR_CERT_PATH when there are fewer than 2 or more than 8 certificates; then, by certificate from the
  *   root, ERR_DER_MALFORMED or ERR_CERT_MALFORMED; then ERR_TRUST_ANCHOR; then, by certificate, ERR_CERT_TIME or
- *   ERR_CERT_PATH; then, by certificate, ERR_CERT_PATH for a signature, and ERR_CERT_MALFORMED for an issuer's key that is
- *   not on the curve. TypeError when `trustAnchor` or `now` is not one.
+ *   ERR_CERT_PATH; then, by certificate, ERR_CERT_PATH for a signature. A public key that is not on the curve is found when
+ *   it is imported, after the rules: ERR_CERT_MALFORMED. TypeError when `trustAnchor` or `now` is not one.
  */
 export async function verifyCertificatePath({
   rootToLeaf,

@@ -61,6 +61,7 @@ reads(
     ["two octets of length where one would do", `048200ff${"ab".repeat(255)}`],
     ["three octets of length", `0483010000${"ab".repeat(65536)}`],
     ["the reserved length FF", "04ff"],
+    ["the octet of an indefinite length taken for 128", `0480${"ab".repeat(128)}`],
     ["an indefinite length", "2480 0401ab 0000"],
     ["an indefinite length on a primitive value", "0480ab0000"],
     ["an identifier of two octets", "1f8101ab"],
@@ -197,6 +198,7 @@ reads(
     ["a padded subidentifier", "0604 55 80 04 03"],
     ["a padded first subidentifier", "06028055"],
     ["one that ends inside a subidentifier", "06025584"],
+    ["a subidentifier of 2^53", "06092a9080808080808000"],
     ["a subidentifier over 2^53", "060a2a ffffffffffffffff7f"],
   ],
 );
@@ -257,7 +259,8 @@ reads(
     ["a GeneralizedTime before 2050", generalized("20491231235959Z")],
     ["a GeneralizedTime with a fraction", generalized("20500101000000.5Z")],
     ["a GeneralizedTime without seconds", generalized("205001010000Z")],
-    ["another type", time(TAG.utf8String, "191028132805Z")],
+    ["a UTCTime's text in another type", time(TAG.utf8String, "191028132805Z")],
+    ["a GeneralizedTime's text in another type", time(TAG.utf8String, "20500101000000Z")],
   ],
 );
 
@@ -306,6 +309,10 @@ describe("structure", () => {
         return [peeked, toHex(components.encoded(TAG.integer)), toHex(components.content(TAG.octetString))];
       });
     expect(read("3006 020105 0401aa", encodings)).toEqual(["020105", "020105", "aa"]);
+    expect(() => read("3004 1e020101", (reader) => reader.sequence((inner) => inner.encoded(0x1e)))).not.toThrow();
+    expect(() => read("3004 1f020101", (reader) => reader.sequence((inner) => inner.encoded(0x1f)))).toThrowCode(
+      "ERR_DER_MALFORMED",
+    );
   });
 
   it("pitfall 15: size and depth are bounded", () => {
