@@ -6,6 +6,8 @@ export interface RecordedIo extends Io {
   readonly out: string;
   readonly outBytes: Uint8Array;
   readonly err: string;
+  /** The first thing that goes to stdout: for a service, that it is ready. */
+  readonly firstOutput: Promise<string>;
   /** What SIGINT does. */
   interrupt(): void;
 }
@@ -17,8 +19,15 @@ export function recordedIo(
   let err = "";
   const controller = new AbortController();
   const { input, ...given } = overrides;
+  let announce: (output: string) => void = () => undefined;
+  const firstOutput = new Promise<string>((resolve) => {
+    announce = resolve;
+  });
   return {
-    stdout: (output) => void out.push(typeof output === "string" ? Buffer.from(output) : output),
+    stdout: (output) => {
+      out.push(typeof output === "string" ? Buffer.from(output) : output);
+      announce(String(output));
+    },
     stderr: (text) => {
       err += text;
     },
@@ -31,6 +40,7 @@ export function recordedIo(
     color: false,
     interrupted: controller.signal,
     ...given,
+    firstOutput,
     get out() {
       return Buffer.concat(out).toString("utf8");
     },
