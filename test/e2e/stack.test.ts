@@ -1,0 +1,214 @@
+/** Simulated platform, enclave, parent and client together, in one process: what works, and what each of them refuses. */
+import { buildClient, CommitmentPolicy, KmsKeyringNode } from "@aws-crypto/client-node";
+import { DecryptCommand, GenerateDataKeyCommand } from "@aws-sdk/client-kms";
+import { describe, expect, it } from "vitest";
+import { AWS_NITRO_ENCLAVES_ROOT_G1, connectEnclave } from "../../client/index.js";
+import { utf8 } from "../../shared/bytes.js";
+import type { ErrorCode } from "../../shared/errors.js";
+import { PROBLEM_JSON } from "../../shared/wire.js";
+import type { Stack } from "./stack.js";
+import { ALIAS, CONTEXT, startStack } from "./stack.js";
+
+const SECRET = utf8("only the enclave sees this");
+
+/** A message of the AWS Encryption SDK under the stack's key. */
+async function messageFor({ operator, keyArn }: Stack): Promise<Uint8Array> {
+  const neverAsked = async () => ({});
+  const keyring = new KmsKeyringNode({
+    generatorKeyId: keyArn,
+    clientProvider: () => ({
+      generateDataKey: (request) => operator.send(new GenerateDataKeyCommand(request)),
+      encrypt: neverAsked,
+      decrypt: neverAsked,
+    }),
+  });
+  const commitmentPolicy = CommitmentPolicy.REQUIRE_ENCRYPT_REQUIRE_DECRYPT;
+  const sdk = buildClient({ commitmentPolicy, maxEncryptedDataKeys: 1 });
+  return new Uint8Array((await sdk.encrypt(keyring, SECRET, { encryptionContext: CONTEXT, suiteId: 0x0478 })).result);
+}
+
+describe("an enclave that reaches KMS through the tunnel", () => {
+  it("decrypts what the plain AWS SDK encrypted, by key ARN, by alias and without either", async () => {
+    const stack = await startStack();
+    const enclave = await stack.connect();
+    const ciphertext = await stack.encrypt(SECRET);
+    for (const named of [{ keyId: stack.keyArn }, { keyId: ALIAS }, {}]) {
+      const output = await enclave.decrypt({ ciphertext, encryptionContext: CONTEXT, ...named });
+      expect(output).toEqual({ plaintext: SECRET, keyId: stack.keyArn });
+    }
+  });
+
+  it("makes data keys that open again, and random bytes", async () => {
+    const stack = await startStack();
+    const enclave = await stack.connect();
+    for (const [keySpec, length] of [
+      ["AES_128", 16],
+      ["AES_256", 32],
+    ] as const) {
+      const dataKey = await enclave.generateDataKey({ keyId: stack.keyArn, keySpec, encryptionContext: CONTEXT });
+      expect(dataKey.plaintext).toHaveLength(length);
+      const { plaintext } = await enclave.decrypt({ ciphertext: dataKey.ciphertext, encryptionContext: CONTEXT });
+      expect(plaintext).toEqual(dataKey.plaintext);
+    }
+    const [a, b] = await Promise.all([enclave.random(32), enclave.random(32)]);
+    expect([a.length, b.length]).toEqual([32, 32]);
+    expect(a).not.toEqual(b);
+  });
+
+  it("opens a message of the AWS Encryption SDK", async () => {
+    const stack = await startStack();
+    const enclave = await stack.connect();
+    const output = await enclave.decryptMessage({ message: await messageFor(stack), encryptionContext: CONTEXT });
+    expect(output.plaintext).toEqual(SECRET);
+    expect(output.encryptionContext).toMatchObject(CONTEXT);
+  });
+
+  it("becomes ready once KMS has answered an attested call", async () => {
+    const { parent } = await startStack();
+    const ready = await fetch(`${parent.url}/readyz`);
+    expect(ready.status).toBe(200);
+    expect((await fetch(`${parent.url}/healthz`)).status).toBe(200);
+  });
+
+  it("answers many at once", async () => {
+    const stack = await startStack();
+    const enclave = await stack.connect();
+    const secrets = Array.from({ length: 20 }, (_, index) => utf8(`secret ${index}`));
+    const ciphertexts = await Promise.all(secrets.map((secret) => stack.encrypt(secret)));
+    const opened = await Promise.all(
+      ciphertexts.map((ciphertext) => enclave.decrypt({ ciphertext, encryptionContext: CONTEXT })),
+    );
+    expect(opened.map(({ plaintext }) => plaintext)).toEqual(secrets);
+  });
+
+  it("pitfall 25: leaves no plaintext, and all that attests it, in the audit log of KMS", async () => {
+    const stack = await startStack();
+    const ciphertext = await stack.encrypt(SECRET);
+    await (await stack.connect()).decrypt({ ciphertext, encryptionContext: CONTEXT });
+    const { records } = stack.simulation.kms.auditLog;
+    const decrypt = records.filter(({ eventName }) => eventName === "Decrypt").at(-1);
+    expect(decrypt).toMatchObject({
+      userIdentity: { type: "AssumedRole" },
+      requestParameters: { encryptionContext: CONTEXT },
+      additionalEventData: { recipient: { attestationDocumentEnclaveImageDigest: stack.policy.pcrs[0][0] } },
+    });
+    expect(decrypt?.errorCode).toBeUndefined();
+    expect(JSON.stringify(records)).not.toContain("only the enclave");
+  });
+});
+
+describe("refusals", () => {
+  it("pitfall 5: a wrong context is refused, by the key policy or by the ciphertext", async () => {
+    const stack = await startStack();
+    const enclave = await stack.connect();
+    const ciphertext = await stack.encrypt(SECRET);
+    await enclave.decrypt({ ciphertext, encryptionContext: CONTEXT });
+    const contexts: readonly [ErrorCode, Readonly<Record<string, string>>][] = [
+      ["ERR_KMS_DENIED", {}],
+      ["ERR_KMS_DENIED", { ...CONTEXT, tenant: "globex" }],
+      ["ERR_KMS_REFUSED", { ...CONTEXT, record: "43" }],
+      ["ERR_KMS_REFUSED", { tenant: "acme" }],
+    ];
+    for (const [code, encryptionContext] of contexts) {
+      await expect(enclave.decrypt({ ciphertext, encryptionContext })).rejects.toThrowCode(code);
+    }
+  });
+
+  it("pitfall 4: a key that the configuration does not name is refused before KMS is asked", async () => {
+    const stack = await startStack();
+    const enclave = await stack.connect();
+    const ciphertext = await stack.encrypt(SECRET);
+    const calls = stack.simulation.kms.auditLog.records.length;
+    const other = stack.keyArn.replace(/[0-9a-f]{12}$/, "000000000000");
+    for (const keyId of [other, "alias/other"]) {
+      const input = { ciphertext, encryptionContext: CONTEXT, keyId };
+      await expect(enclave.decrypt(input)).rejects.toThrowCode("ERR_KMS_KEY");
+    }
+    expect(stack.simulation.kms.auditLog.records).toHaveLength(calls);
+  });
+
+  it("a changed ciphertext is refused", async () => {
+    const stack = await startStack();
+    const enclave = await stack.connect();
+    const ciphertext = await stack.encrypt(SECRET);
+    const changed = ciphertext.map((byte, index) => (index === ciphertext.length - 1 ? byte ^ 1 : byte));
+    const input = { ciphertext: changed, encryptionContext: CONTEXT };
+    await expect(enclave.decrypt(input)).rejects.toThrowCode("ERR_KMS_REFUSED");
+  });
+
+  it("the parent's role and the key's administrator get nothing decrypted without the enclave", async () => {
+    const stack = await startStack();
+    const CiphertextBlob = await stack.encrypt(SECRET);
+    for (const client of [stack.role, stack.operator]) {
+      const command = new DecryptCommand({ CiphertextBlob, EncryptionContext: CONTEXT });
+      await expect(client.send(command)).rejects.toMatchObject({ name: "AccessDeniedException" });
+    }
+  });
+
+  it("pitfall 22: the simulated enclave is nobody under AWS's root", async () => {
+    const { parent, policy } = await startStack();
+    const trustAnchor = AWS_NITRO_ENCLAVES_ROOT_G1;
+    await expect(connectEnclave(parent.url, { trustAnchor, policy })).rejects.toThrowCode("ERR_TRUST_ANCHOR");
+  });
+
+  it("pitfall 7: the client refuses it for one PCR that differs", async () => {
+    const { parent, policy, simulation } = await startStack();
+    const { trustAnchor } = simulation;
+    const [reference] = policy.pcrs;
+    for (const index of [0, 1, 2, 16]) {
+      const pcrs = [{ ...reference, [index]: "ab".repeat(48) }] as const;
+      const outcome = connectEnclave(parent.url, { trustAnchor, policy: { ...policy, pcrs } });
+      await expect(outcome).rejects.toThrowCode("ERR_PCR_MISMATCH");
+    }
+  });
+
+  it("a closed parent channel still attests, and serves no operation", async () => {
+    const stack = await startStack({ channel: "closed" });
+    const enclave = await stack.connect();
+    const ciphertext = await stack.encrypt(SECRET);
+    const calls = [
+      () => enclave.decrypt({ ciphertext, encryptionContext: CONTEXT }),
+      () => enclave.generateDataKey({ keyId: stack.keyArn, keySpec: "AES_256", encryptionContext: CONTEXT }),
+      () => enclave.random(1),
+    ];
+    for (const call of calls) await expect(call()).rejects.toThrowCode("ERR_CHANNEL_CLOSED");
+  });
+
+  it("every refusal is a problem document with a code and a request id", async () => {
+    const { parent } = await startStack();
+    const headers = { "content-type": "application/json" };
+    const requests: readonly [ErrorCode, string, RequestInit][] = [
+      ["ERR_NOT_FOUND", "/v1/nothing", { method: "POST", headers, body: "{}" }],
+      ["ERR_MESSAGE_MALFORMED", "/v1/random", { method: "POST", headers, body: "{}" }],
+      ["ERR_MESSAGE_MALFORMED", "/v1/random", { method: "POST", headers, body: "{" }],
+      ["ERR_MESSAGE_MALFORMED", "/v1/random", { method: "POST", headers, body: '{"numberOfBytes":1,"debug":true}' }],
+      ["ERR_MESSAGE_MALFORMED", "/attestation?nonce=short", {}],
+      ["ERR_MESSAGE_TOO_LARGE", "/v1/decrypt", { method: "POST", headers, body: " ".repeat(70_000) }],
+    ];
+    for (const [code, path, init] of requests) {
+      const response = await fetch(parent.url + path, init);
+      expect(response.headers.get("content-type")).toContain(PROBLEM_JSON);
+      const problem = { type: `urn:nitro-decrypt:error:${code}`, code, status: response.status };
+      expect(await response.json()).toMatchObject({ ...problem, requestId: expect.stringMatching(/./) });
+    }
+  });
+});
+
+describe("an enclave that reaches KMS through the gateway", () => {
+  it("opens messages with key commitment, and refuses every operation whose answer could be forged", async () => {
+    const stack = await startStack({ transport: "gateway" });
+    const enclave = await stack.connect();
+    const { plaintext } = await enclave.decryptMessage({
+      message: await messageFor(stack),
+      encryptionContext: CONTEXT,
+    });
+    expect(plaintext).toEqual(SECRET);
+    const ciphertext = await stack.encrypt(SECRET);
+    const calls = [
+      () => enclave.decrypt({ ciphertext, encryptionContext: CONTEXT }),
+      () => enclave.generateDataKey({ keyId: stack.keyArn, keySpec: "AES_256", encryptionContext: CONTEXT }),
+      () => enclave.random(1),
+    ];
+    for (const call of calls) await expect(call()).rejects.toThrowCode("ERR_GATEWAY_REFUSED");
+  });
+});

@@ -1,0 +1,110 @@
+/** The whole product in one process on the simulated platform: what users' own tests look like. */
+
+import { join } from "node:path";
+import type { KMSClient } from "@aws-sdk/client-kms";
+import { CreateAliasCommand, CreateKeyCommand, EncryptCommand, PutKeyPolicyCommand } from "@aws-sdk/client-kms";
+import { onTestFinished } from "vitest";
+import { attestedKeyPolicy } from "../../cli/demo/aws.js";
+import { connectEnclave } from "../../client/connect.js";
+import type { Enclave as ConnectedEnclave } from "../../client/enclave.js";
+import type { EnclavePolicy } from "../../client/policy.js";
+import { createEnclave } from "../../enclave/index.js";
+import type { Parent } from "../../parent/index.js";
+import { createParent } from "../../parent/index.js";
+import { pcr16OfConfiguration } from "../../shared/attestation/pcr.js";
+import { toHex, utf8 } from "../../shared/bytes.js";
+import type { Simulation } from "../../simulator/simulation.js";
+import { startSimulation } from "../../simulator/simulation.js";
+import { testFolder } from "../support/folder.js";
+import type { Credentials } from "../support/simulated-kms.js";
+import { kmsClient } from "../support/simulated-kms.js";
+
+export const CONTEXT = { tenant: "acme", record: "42" };
+export const ALIAS = "alias/records";
+
+export interface Stack {
+  readonly simulation: Simulation;
+  readonly parent: Parent;
+  readonly policy: EnclavePolicy;
+  readonly keyArn: string;
+  /** The administrator, who also encrypts. */
+  readonly operator: KMSClient;
+  readonly role: KMSClient;
+  encrypt(plaintext: Uint8Array, context?: Readonly<Record<string, string>>): Promise<Uint8Array>;
+  connect(): Promise<ConnectedEnclave>;
+}
+
+export interface StackVariation {
+  readonly transport?: "tunnel" | "gateway";
+  readonly channel?: "reveal" | "closed";
+}
+
+/** Starts everything; it is closed when the test is over. */
+export async function startStack({ transport = "tunnel", channel = "reveal" }: StackVariation = {}): Promise<Stack> {
+  const simulation = await startSimulation();
+  onTestFinished(() => simulation.close());
+  const { kms, region, trustAnchor } = simulation;
+  const clientAs = (credentials: Credentials): KMSClient => {
+    const client = kmsClient(kms, () => new Date(), credentials);
+    onTestFinished(() => client.destroy());
+    return client;
+  };
+  const operator = clientAs(simulation.operator);
+  const { KeyMetadata } = await operator.send(new CreateKeyCommand({}));
+  const keyArn = KeyMetadata?.Arn ?? "";
+  await operator.send(new CreateAliasCommand({ AliasName: ALIAS, TargetKeyId: keyArn }));
+  const configuration = utf8(
+    JSON.stringify({
+      version: 1,
+      kms: { region, keys: [{ arn: keyArn, aliases: [ALIAS] }], transport, roots: [kms.caCertificate] },
+      channels: { parent: channel },
+    }),
+  );
+  const pcrs = { ...imagePcrs(simulation), 16: toHex(await pcr16OfConfiguration(configuration)) };
+  const Policy = attestedKeyPolicy(simulation, pcrs, CONTEXT.tenant);
+  await operator.send(new PutKeyPolicyCommand({ KeyId: keyArn, PolicyName: "default", Policy }));
+  const role = clientAs(await simulation.roleCredentials());
+  const parent = await startEnclaveAndParent(simulation, configuration, role);
+  const policy: EnclavePolicy = {
+    pcrs: [pcrs],
+    freshness: { kind: "within", seconds: 60, skewSeconds: 5 },
+    debug: "reject",
+    userData: { kind: "absent" },
+    publicKey: { kind: "absent" },
+  };
+  return {
+    ...{ simulation, parent, policy, keyArn, operator, role },
+    connect: () => connectEnclave(parent.url, { trustAnchor, policy }),
+    encrypt: async (Plaintext, EncryptionContext = CONTEXT) => {
+      const answer = await operator.send(new EncryptCommand({ KeyId: keyArn, Plaintext, EncryptionContext }));
+      return answer.CiphertextBlob ?? new Uint8Array();
+    },
+  };
+}
+
+function imagePcrs({ pcrs }: Simulation): { 0: string; 1: string; 2: string } {
+  return { 0: pcrs[0] ?? "", 1: pcrs[1] ?? "", 2: pcrs[2] ?? "" };
+}
+
+async function startEnclaveAndParent(
+  { nsm, kms, roleCredentials }: Simulation,
+  configuration: Uint8Array,
+  role: KMSClient,
+): Promise<Parent> {
+  const folder = testFolder();
+  const [listen, tunnel, services] = ["enclave", "tunnel", "services"].map((name) => `unix:${join(folder, name)}`);
+  if (listen === undefined || tunnel === undefined || services === undefined) throw new TypeError("three addresses");
+  const enclave = await createEnclave({ configuration, nsm, addresses: { listen, tunnel, services } });
+  onTestFinished(() => enclave.close());
+  const target = { host: "127.0.0.1", port: kms.port };
+  const parent = await createParent({
+    enclave: enclave.address,
+    services,
+    listen: { host: "127.0.0.1", port: 0 },
+    tunnel: { listen: tunnel, target, allow: [target], maxConnections: 16 },
+    gateway: { client: role },
+    credentials: roleCredentials,
+  });
+  onTestFinished(() => parent.close());
+  return parent;
+}
