@@ -278,6 +278,28 @@ describe("the channel", () => {
     expect(codes.slice(3)).toEqual(["ERR_TIMEOUT", "ERR_TIMEOUT"]);
   });
 
+  it("pitfall 15: a reader that does not take its answer loses the connection", async () => {
+    const clock = new TestClock();
+    const stack = await startStack(kms, { clock, configuration: { limits: { maxConcurrentRequests: 1 } } });
+    const plaintext = new Uint8Array(600_000).fill(0x61); // more than the sockets' buffers hold
+    const message = toBase64(await messageOf(kms, plaintext, CONTEXT));
+    const body = JSON.stringify({ message });
+    const socket = connect(stack.enclave.address.slice("unix:".length));
+    socket.write(`POST /v1/messages/decrypt HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n`);
+    socket.write(`content-length: ${body.length}\r\n\r\n${body}`);
+    await new Promise((resolve) => socket.once("readable", resolve)); // it has begun, and nobody reads
+    expect(await stack.json("POST", "/v1/random", { numberOfBytes: 8 })).toEqual(refused(503, "ERR_BUSY"));
+    clock.advance(10_000);
+    let received = 0;
+    socket.on("data", (part) => {
+      received += part.length;
+    });
+    await new Promise((resolve) => socket.once("close", resolve));
+    expect(received).toBeGreaterThan(0);
+    expect(received).toBeLessThan(plaintext.length);
+    expect(await stack.json("POST", "/v1/random", { numberOfBytes: 8 })).toMatchObject({ status: 200 });
+  });
+
   it("a connection that breaks off harms nobody else", async () => {
     const stack = await startStack(kms);
     const socket = connect(stack.enclave.address.slice("unix:".length));
