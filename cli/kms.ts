@@ -100,7 +100,12 @@ async function start(options: Values, io: Io) {
   const credentials = createRoleCredentials({ principals, roleArn, sessionName: instanceId, lifetimeSeconds, clock });
   const freshnessSeconds = parseSeconds(options.freshness);
   const kms = await startKms({ trustAnchor, region, accountId, clock, freshnessSeconds, port, principals });
-  const imds = await startImds({ roleName, credentials, instanceId, region, clock, port: imdsPort });
+  const imds = await startImds({ roleName, credentials, instanceId, region, clock, port: imdsPort }).catch(
+    async (error: unknown) => {
+      await kms.close();
+      throw error;
+    },
+  );
   const close = async (): Promise<void> => {
     await imds.close();
     await kms.close();

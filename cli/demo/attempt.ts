@@ -21,6 +21,9 @@ type RecordPlace =
   | { readonly in: "kms"; readonly eventName: string; readonly errorCode: string }
   | { readonly in: "log"; readonly label: string };
 
+/** What KMS writes down when its key policy did not allow a Decrypt. */
+export const DENIED_BY_KMS = { in: "kms", eventName: "Decrypt", errorCode: "AccessDeniedException" } as const;
+
 /** Makes the attempts one after the other and reports them. */
 export async function refuse(
   report: Report,

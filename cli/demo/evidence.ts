@@ -18,6 +18,11 @@ export class Evidence {
   readonly #calls: AuditRecord[] = [];
   readonly #lines: LogLine[] = [];
   readonly #waiting = new Set<() => void>();
+  readonly #arrivalDeadlineMs: number;
+
+  constructor(arrivalDeadlineMs = ARRIVAL_DEADLINE_MS) {
+    this.#arrivalDeadlineMs = arrivalDeadlineMs;
+  }
 
   addCall(record: AuditRecord): void {
     this.#calls.push(record);
@@ -32,12 +37,6 @@ export class Evidence {
   /** Everything that was recorded so far, as text. */
   get everything(): string {
     return [...this.#calls.map((record) => JSON.stringify(record)), ...this.#lines.map(({ text }) => text)].join("\n");
-  }
-
-  /** Runs `act`, and returns what it returned and what was recorded from then on. */
-  async during<T>(act: () => Promise<T>): Promise<{ result: T; since: Since }> {
-    const since = this.mark();
-    return { result: await act(), since };
   }
 
   /** What is recorded from now on. */
@@ -59,7 +58,7 @@ export class Evidence {
   }
 
   async #await<T>(look: () => T | undefined, what: string): Promise<T> {
-    const endMs = performance.now() + ARRIVAL_DEADLINE_MS;
+    const endMs = performance.now() + this.#arrivalDeadlineMs;
     for (;;) {
       const found = look();
       if (found !== undefined) return found;
