@@ -58,7 +58,11 @@ async function memory(platform: Platform, requests: number): Promise<Row[]> {
   return [
     { name: "enclave process: memory at rest", median: rest, unit: "MiB" },
     { name: `enclave process: memory after ${requests} decryptions`, median: after, unit: "MiB" },
-    { name: `POST /v1/decrypt through parent and enclave, ${CONCURRENT} concurrent`, median: requests / seconds, unit: "requests/s" },
+    {
+      name: `POST /v1/decrypt through parent and enclave, ${CONCURRENT} concurrent`,
+      median: requests / seconds,
+      unit: "requests/s",
+    },
   ];
 }
 

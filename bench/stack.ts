@@ -1,10 +1,10 @@
 /** The whole stack as the processes of a deployment, for the benchmarks: simulated KMS and NSM, parent, and an enclave. */
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { Agent } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { CreateKeyCommand, KMSClient } from "@aws-sdk/client-kms";
 import { NodeHttpHandler } from "@smithy/node-http-handler";
-import { Agent } from "node:https";
 import type { Child } from "../cli/child.js";
 import { startChild } from "../cli/child.js";
 

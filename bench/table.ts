@@ -23,7 +23,8 @@ export function median(values: readonly number[]): number {
 }
 
 /** Whether a row with a bound misses it. */
-export const isBelow = ({ ratio, bound }: Row): boolean => bound !== undefined && !(ratio !== undefined && ratio >= bound);
+export const isBelow = ({ ratio, bound }: Row): boolean =>
+  bound !== undefined && !(ratio !== undefined && ratio >= bound);
 
 /** The rows as an aligned table. */
 export function formatTable(rows: readonly Row[]): string {
@@ -31,7 +32,9 @@ export function formatTable(rows: readonly Row[]): string {
   const width = (column: number): number => Math.max(...cells.map((line) => line[column]?.length ?? 0));
   const [first, second] = [width(0), width(1)];
   return cells
-    .map(([name = "", figure = "", note = ""]) => `${name.padEnd(first)}  ${figure.padStart(second)}  ${note}`.trimEnd())
+    .map(([name = "", figure = "", note = ""]) =>
+      `${name.padEnd(first)}  ${figure.padStart(second)}  ${note}`.trimEnd(),
+    )
     .join("\n");
 }
 

@@ -52,7 +52,7 @@ describe("links between the documents", () => {
     expect(targets.filter((target) => !existsSync(join(projectRoot, dirname(document), target)))).toEqual([]);
   });
 
-  it.each(["SECURITY.md", "README.md"])("every source file and test that %s names exists", (document) => {
+  it.each(["SECURITY.md", "docs/verification.md"])("every source file and test that %s names exists", (document) => {
     const named = [
       ...read(document).matchAll(
         /`((?:shared|client|vsock|enclave|parent|simulator|cli|test|bench|docs|scripts)\/[\w./-]+\.(?:ts|md|sh|txt))`/g,
@@ -73,9 +73,12 @@ describe("README.md", () => {
     return readme.slice(body, readme.indexOf("```", body));
   }
 
-  it.each(["client.ts", "attest-kms.ts", "simulation.ts", "enclave.json"])("shows test/readme/%s, which is compiled or run", (name) => {
-    expect(blockOf(`test/readme/${name}`)).toBe(read(`test/readme/${name}`));
-  });
+  it.each(["client.ts", "attest-kms.ts", "simulation.ts", "enclave.json"])(
+    "shows test/readme/%s, which is compiled or run",
+    (name) => {
+      expect(blockOf(`test/readme/${name}`)).toBe(read(`test/readme/${name}`));
+    },
+  );
 
   it("shows a configuration that the enclave takes, with its defaults", () => {
     const shown = read("test/readme/enclave.json");
