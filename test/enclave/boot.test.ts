@@ -42,9 +42,11 @@ describe("measureConfiguration", () => {
   });
 
   it("refuses to start when PCR16 was extended before", async () => {
-    const { nsm } = await setUp();
+    const { device, nsm } = await setUp();
     await nsm.extendPcr(16, utf8("something else"));
     await expect(measureConfiguration(nsm, CONFIGURATION)).rejects.toThrowCode("ERR_NSM");
+    expect(device.count("ExtendPCR")).toBe(1); // that one: nothing is measured on top of it
+    expect(device.count("LockPCR")).toBe(0);
   });
 
   it("refuses to start when PCR16 was locked before", async () => {
