@@ -21,6 +21,8 @@ It makes a key that only this enclave can use, and prints lines to call it with.
 ${SERVICE_USAGE}`;
 
 const CONTEXT = { tenant: TENANT };
+/** 32 bytes in base64url. */
+const NONCE_EXAMPLE = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
 const SAMPLE = "a secret from nitro-decrypt dev";
 
 export const dev = defineCommand({
@@ -80,6 +82,10 @@ Ask the enclave, through its parent (the answer is base64 of "${SAMPLE}"):
   curl -s ${parent.url}/healthz
   curl -s ${parent.url}/readyz
   curl -s ${parent.url}/v1/decrypt -H 'content-type: application/json' -d '${body}'
+
+Verify the enclave's attestation document:
+  curl -s '${parent.url}/attestation?nonce=${NONCE_EXAMPLE}' > attestation.json
+  nitro-decrypt verify attestation.json --root ${kms.rootFile} --pcr0 ${pcrs[0]} --pcr1 ${pcrs[1]} --pcr2 ${pcrs[2]}
 
 Encrypt as the key's administrator (AWS CLI, boto3 and the AWS SDKs read these variables):
   export AWS_SHARED_CREDENTIALS_FILE=${kms.credentialsFile} AWS_CONFIG_FILE=${kms.configFile}

@@ -2,6 +2,7 @@
 import { createReadStream } from "node:fs";
 import { resolve } from "node:path";
 import { concatBytes, fromBase64Url, fromHex } from "../shared/bytes.js";
+import { ServiceError } from "../shared/errors.js";
 import { attestationResponse, parseJson } from "../shared/wire.js";
 import type { Io } from "./command.js";
 import { CommandFailure } from "./command.js";
@@ -15,13 +16,13 @@ export async function readInput(file: string, io: Io, maxBytes: number): Promise
   try {
     for await (const chunk of stream) {
       size += chunk.length;
-      if (size > maxBytes) throw new CommandFailure(1, `${name} is larger than ${maxBytes} bytes`);
+      if (size > maxBytes) throw new ServiceError("ERR_MESSAGE_TOO_LARGE", `${name} is larger than ${maxBytes} bytes`);
       chunks.push(chunk);
     }
   } catch (error) {
-    throw error instanceof CommandFailure ? error : unreadable(name, error);
+    throw error instanceof ServiceError ? error : unreadable(name, error);
   }
-  if (size === 0) throw new CommandFailure(1, `${name} is empty`);
+  if (size === 0) throw new ServiceError("ERR_MESSAGE_MALFORMED", `${name} is empty`);
   return concatBytes(...chunks);
 }
 
@@ -33,7 +34,7 @@ const READ_FAILURES: Readonly<Record<string, string>> = {
 
 function unreadable(name: string, cause: unknown): CommandFailure {
   const code = cause instanceof Error && "code" in cause ? String(cause.code) : String(cause);
-  return new CommandFailure(1, `cannot read ${name}: ${READ_FAILURES[code] ?? code}`, { cause });
+  return new CommandFailure(2, `cannot read ${name}: ${READ_FAILURES[code] ?? code}`, { cause });
 }
 
 /**
@@ -52,7 +53,10 @@ export function decodeText(input: Uint8Array): Uint8Array {
     .replace(/\//g, "_");
   const bytes = fromHex(compact) ?? fromBase64Url(urlAlphabet);
   if (bytes !== undefined && bytes.length > 0) return bytes;
-  throw new CommandFailure(1, "expected binary, base64 or hexadecimal input, got text that is none of these");
+  throw new ServiceError(
+    "ERR_MESSAGE_MALFORMED",
+    "expected binary, base64 or hexadecimal input, got text that is none of these",
+  );
 }
 
 const documentOf = (json: string): string => parseJson(attestationResponse, json, "ERR_MESSAGE_MALFORMED").document;

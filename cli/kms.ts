@@ -6,7 +6,9 @@ import { startImds } from "../simulator/imds.js";
 import { Principals } from "../simulator/kms/principals.js";
 import type { SimulatedKms } from "../simulator/kms/server.js";
 import { startKms } from "../simulator/kms/server.js";
+import type { SimulatedRoot } from "../simulator/pki/nitro-pki.js";
 import { createNitroPki } from "../simulator/pki/nitro-pki.js";
+import { certificatePem } from "../simulator/pki/root-file.js";
 import { createRoleCredentials } from "../simulator/role-credentials.js";
 import { RANDOM_ONLY_POLICY } from "../simulator/simulation.js";
 import type { Io } from "./command.js";
@@ -24,7 +26,7 @@ It believes attestation documents under the simulated root alone, and forgets it
 CA certificate and the operator's credentials lie, and lines to call it with.
 
   --pki FILE         the simulated Nitro root, shared with "nitro-decrypt nsm"; made if it is not there
-  --folder FOLDER    where ca.pem, credentials and config are written; a temporary one that goes away unless given
+  --folder FOLDER    where ca.pem, nitro-root.pem, credentials and config are written; a temporary one that goes away unless given
   --region REGION    default us-east-1
   --account ID       default 111122223333
   --role NAME        the parent instance's role, default enclave-parent
@@ -65,7 +67,7 @@ export const kms = defineCommand({
     }
     const { platform, event } = await start(options, io);
     try {
-      const files = await writeFiles(platform.kms, options.folder, io);
+      const files = await writeFiles(platform, options.folder, io);
       const close = async (): Promise<void> => {
         await platform.close();
         await files.remove();
@@ -73,9 +75,9 @@ export const kms = defineCommand({
       if (options.json) {
         platform.kms.auditLog.subscribe((record) => io.stdout(`${JSON.stringify({ event: "call", record })}\n`));
       }
-      const { caFile, credentialsFile, configFile } = files;
+      const { caFile, rootFile, credentialsFile, configFile } = files;
       const announcement = {
-        event: { ...event, caFile, credentialsFile, configFile },
+        event: { ...event, caFile, rootFile, credentialsFile, configFile },
         text: describe(platform.kms, platform.imds.endpoint, files),
       };
       return await runUntilInterrupted(io, { close }, announcement, options.json);
@@ -93,7 +95,7 @@ async function start(options: Values, io: Io) {
   const clock = io.now;
   const port = parsePort(options.port, "port");
   const imdsPort = parsePort(options["imds-port"], "imds-port");
-  const { trustAnchor } = await createNitroPki({ clock, region, root: await simulatedRoot(io, options.pki) });
+  const { trustAnchor, root } = await createNitroPki({ clock, region, root: await simulatedRoot(io, options.pki) });
   const principals = new Principals({ accountId, region, clock });
   const roleArn = principals.addRole({ name: roleName, policies: [RANDOM_ONLY_POLICY] });
   const lifetimeSeconds = CREDENTIAL_LIFETIME_SECONDS;
@@ -112,22 +114,30 @@ async function start(options: Values, io: Io) {
   };
   const { endpoint } = kms;
   const event = { service: "kms", endpoint, port: kms.port, region, accountId, roleArn, instanceId, trustAnchor };
-  return { platform: { kms, imds, close }, event: { ...event, imdsEndpoint: imds.endpoint } };
+  return { platform: { kms, imds, root, close }, event: { ...event, imdsEndpoint: imds.endpoint } };
+}
+
+interface Platform {
+  readonly kms: SimulatedKms;
+  readonly root: SimulatedRoot;
 }
 
 interface ClientFiles {
   readonly caFile: string;
+  /** The certificate of the simulated Nitro root, for `nitro-decrypt verify --root`. */
+  readonly rootFile: string;
   readonly credentialsFile: string;
   readonly configFile: string;
   remove(): Promise<void>;
 }
 
 /** What the AWS SDKs and the AWS CLI read: the CA, the operator's credentials, the endpoint. Readable by nobody else. */
-async function writeFiles(kms: SimulatedKms, given: string | undefined, io: Io): Promise<ClientFiles> {
+async function writeFiles({ kms, root }: Platform, given: string | undefined, io: Io): Promise<ClientFiles> {
   const folder = given === undefined ? await mkdtemp(join(tmpdir(), "nitro-decrypt-kms-")) : resolve(io.cwd, given);
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  const [caFile, credentialsFile, configFile] = [
+  const [caFile, rootFile, credentialsFile, configFile] = [
     join(folder, "ca.pem"),
+    join(folder, "nitro-root.pem"),
     join(folder, "credentials"),
     join(folder, "config"),
   ];
@@ -136,6 +146,7 @@ async function writeFiles(kms: SimulatedKms, given: string | undefined, io: Io):
   const config = `[default]\nregion = ${kms.region}\nendpoint_url = ${kms.endpoint}\nca_bundle = ${caFile}\n`;
   const written = [
     [caFile, kms.caCertificate],
+    [rootFile, certificatePem(root.certificateDer)],
     [credentialsFile, credentials],
     [configFile, config],
   ] as const;
@@ -147,16 +158,17 @@ async function writeFiles(kms: SimulatedKms, given: string | undefined, io: Io):
     if (given === undefined) await rm(folder, { recursive: true, force: true });
     else await Promise.all(written.map(([path]) => rm(path, { force: true })));
   };
-  return { caFile, credentialsFile, configFile, remove };
+  return { caFile, rootFile, credentialsFile, configFile, remove };
 }
 
 function describe(
   kms: SimulatedKms,
   imdsEndpoint: string,
-  { caFile, credentialsFile, configFile }: ClientFiles,
+  { caFile, rootFile, credentialsFile, configFile }: ClientFiles,
 ): string {
   return `simulated AWS KMS at ${kms.endpoint} (${kms.region}, account ${kms.accountId})
   CA certificate           ${caFile}
+  simulated Nitro root     ${rootFile}
   operator's credentials   ${credentialsFile}
   instance metadata        ${imdsEndpoint}
 

@@ -34,6 +34,7 @@ const kmsReady = z.object({
   instanceId: z.string(),
   imdsEndpoint: z.string(),
   caFile: z.string(),
+  rootFile: z.string(),
   credentialsFile: z.string(),
   configFile: z.string(),
   trustAnchor,

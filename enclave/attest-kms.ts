@@ -4,7 +4,7 @@
  * GenerateRandom) it adds the attestation document, insists on CiphertextForRecipient, and hands the opened plaintext on
  * in the field where KMS would have sent it.
  *
- * Refused: an answer with any plaintext in it (PITFALLS 2), whatever the operation; a key that is not pinned, asked for
+ * Refused: an answer with plaintext in a field that the SDK reads (PITFALLS 2), whatever the operation; a key that is not pinned, asked for
  * or answered with (PITFALLS 4); a command that brings its own Recipient. Not decided here: who answers. A
  * CiphertextForRecipient is encryption to a public key, and only TLS that ends in the enclave tells that KMS made it
  * (PITFALLS 1, kms-tunnel.ts).
@@ -97,11 +97,15 @@ function checkUnattested(answer: KmsAnswerFields, keys: PinnedKeys, asked: Pinne
  * @throws ServiceError ERR_KMS_ANSWER, after wiping it.
  */
 function refusePlaintext({ Plaintext, PrivateKeyPlaintext, SharedSecret }: KmsAnswerFields): void {
-  const plaintexts = [Plaintext, PrivateKeyPlaintext, SharedSecret].filter((field) => field !== undefined);
-  if (plaintexts.every((field) => field.length === 0)) return;
-  wipe(...plaintexts);
+  // The types are the SDK's; over the gateway the parent chooses the values.
+  const fields: readonly unknown[] = [Plaintext, PrivateKeyPlaintext, SharedSecret];
+  const plaintexts = fields.filter((field) => field !== undefined && field !== null && !isEmptyBytes(field));
+  if (plaintexts.length === 0) return;
+  wipe(...plaintexts.filter((field) => field instanceof Uint8Array));
   throw new ServiceError("ERR_KMS_ANSWER", "expected an answer to the recipient alone, it holds plaintext");
 }
+
+const isEmptyBytes = (field: unknown): boolean => field instanceof Uint8Array && field.length === 0;
 
 function openAnswer(
   answer: KmsAnswerFields,
@@ -110,7 +114,7 @@ function openAnswer(
   lease: RecipientLease,
 ): Uint8Array {
   const sealed = answer.CiphertextForRecipient;
-  if (sealed === undefined || sealed.length === 0) {
+  if (!(sealed instanceof Uint8Array) || sealed.length === 0) {
     throw new ServiceError("ERR_KMS_ANSWER", "expected CiphertextForRecipient in the answer of KMS, there is none");
   }
   const plaintext = lease.open(sealed);

@@ -8,13 +8,26 @@
 import type { KMSClient } from "@aws-sdk/client-kms";
 import { NodeHttpHandler } from "@smithy/node-http-handler";
 import { z } from "zod";
-import { utf8 } from "../shared/bytes.js";
+import { fromBase64, utf8 } from "../shared/bytes.js";
 import { ServiceError } from "../shared/errors.js";
 import { parseJson } from "../shared/wire.js";
 import type { ServicesClient } from "./services.js";
 
 /** The parent's answer: KMS's status and JSON. */
-const gatewayResponse = z.strictObject({ status: z.int().min(100).max(599), body: z.record(z.string(), z.unknown()) });
+const base64 = z.string().refine((text) => fromBase64(text) !== undefined, "expected base64");
+
+/** An answer of KMS in AWS JSON. The fields that the SDK reads of it have their types: the parent chooses the values. */
+const gatewayResponse = z.strictObject({
+  status: z.union([z.literal(200), z.int().min(400).max(599)]),
+  body: z.looseObject({
+    KeyId: z.string().optional(),
+    CiphertextForRecipient: base64.nullish(),
+    Plaintext: base64.nullish(),
+    __type: z.string().optional(),
+    message: z.string().optional(),
+    Message: z.string().optional(),
+  }),
+});
 
 type Handle = NodeHttpHandler["handle"];
 
@@ -38,7 +51,7 @@ export class GatewayHandler extends NodeHttpHandler {
       failureCode: "ERR_KMS_UNAVAILABLE",
       signal,
     });
-    const { status, body: json } = parseJson(gatewayResponse, answer, "ERR_KMS_UNAVAILABLE");
+    const { status, body: json } = parseJson(gatewayResponse, answer, "ERR_KMS_ANSWER");
     const headers = { "content-type": "application/x-amz-json-1.1" };
     return { response: { statusCode: status, headers, body: utf8(JSON.stringify(json)) } };
   }

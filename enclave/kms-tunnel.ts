@@ -131,7 +131,9 @@ async function collect(body: Readable): Promise<Uint8Array> {
 /** The SDK tries a request again when the cause of its error is one that may pass (a lost connection, a deadline). */
 function tunnelErrorOf(cause: unknown, totalPassed: boolean): unknown {
   if (cause instanceof ServiceError || cause instanceof TypeError) return cause;
-  if (totalPassed || (cause instanceof Error && cause.name === "TimeoutError")) {
+  // The SDK's handler names a broken connection a timeout as well; its code tells which it was.
+  const broken = cause instanceof Error && "code" in cause && (cause.code === "ECONNRESET" || cause.code === "EPIPE");
+  if (totalPassed || (cause instanceof Error && cause.name === "TimeoutError" && !broken)) {
     return new ServiceError("ERR_TIMEOUT", "AWS KMS did not answer in time", { cause });
   }
   return new ServiceError("ERR_KMS_UNAVAILABLE", "the connection to AWS KMS failed", { cause });

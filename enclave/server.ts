@@ -9,6 +9,7 @@ import { createServer } from "node:http";
 import { concatBytes, utf8, wipe } from "../shared/bytes.js";
 import { ServiceError, toServiceError } from "../shared/errors.js";
 import { PROBLEM_JSON, problemOf } from "../shared/wire.js";
+import { onceGone } from "../vsock/exchange.js";
 import { listenAt } from "../vsock/transport.js";
 import type { Clock } from "./clock.js";
 import { withinDeadline } from "./deadline.js";
@@ -108,7 +109,7 @@ export class EnclaveServer {
   async #answer(exchange: Exchange, route: Route, query: URLSearchParams): Promise<void> {
     const { clock, requestDeadlineMs: deadlineMs } = this.#options;
     const gone = new AbortController();
-    exchange.response.once("close", () => gone.abort());
+    onceGone(exchange.request, exchange.response, () => gone.abort());
     const answer = await withinDeadline({ clock, deadlineMs, what: route.name }, async (deadline) => {
       const body = await readBody(exchange.request, route.maxBodyBytes);
       return route.serve({ query, body, signal: AbortSignal.any([deadline, gone.signal]) });
@@ -128,9 +129,9 @@ export class EnclaveServer {
     type: string,
     body: Uint8Array,
   ): Promise<void> {
-    if (response.destroyed) return;
+    if (response.destroyed || request.socket.destroyed) return;
     const closed = new Promise<void>((resolve) => {
-      response.once("close", resolve);
+      onceGone(request, response, resolve);
     });
     const cancel = this.#options.clock.after(SEND_MS, () => request.socket.destroy());
     // A body that was not read to its end would be taken for the next request.

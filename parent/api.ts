@@ -7,6 +7,7 @@ import type { FastifyReply, FastifyRequest } from "fastify";
 import type { Logger } from "pino";
 import { ServiceError, toServiceError } from "../shared/errors.js";
 import { errorOfProblem, MAX_MESSAGE_REQUEST_BYTES, MAX_REQUEST_BYTES, PROBLEM_JSON } from "../shared/wire.js";
+import { onceGone } from "../vsock/exchange.js";
 import type { AddressResponse } from "../vsock/http.js";
 import type { CredentialsSource } from "./credentials.js";
 import type { EnclaveClient } from "./enclave-client.js";
@@ -71,8 +72,8 @@ function addRelay(http: HttpApp, route: RelayedRoute, enclave: EnclaveClient): v
     url: path,
     bodyLimit: maxBytes,
     // Before the body is read: requests that wait for a place would otherwise hold their bodies in memory.
-    onRequest: async (_request, reply) => {
-      reply.raw.once("close", enclave.admit());
+    onRequest: async (request, reply) => {
+      onceGone(request.raw, reply.raw, enclave.admit());
     },
     handler: async (request, reply) => {
       const answer = await enclave.send({
@@ -82,7 +83,7 @@ function addRelay(http: HttpApp, route: RelayedRoute, enclave: EnclaveClient): v
         body: request.body instanceof Uint8Array ? request.body : undefined,
         maxResponseBytes: maxBytes,
         idempotent,
-        signal: goneSignal(reply),
+        signal: goneSignal(request, reply),
       });
       if (answer.status >= 400) http.setOutcome(request, errorOfProblem(jsonOf(answer)).code);
       return answerWith(reply, answer);
@@ -102,9 +103,9 @@ function relayedHeaders(request: FastifyRequest): Record<string, string> {
 }
 
 /** A signal that fires when the client leaves before its answer: the enclave need not work for nobody. */
-function goneSignal(reply: FastifyReply): AbortSignal {
+function goneSignal(request: FastifyRequest, reply: FastifyReply): AbortSignal {
   const gone = new AbortController();
-  reply.raw.once("close", () => {
+  onceGone(request.raw, reply.raw, () => {
     if (!reply.raw.writableFinished) gone.abort(new ServiceError("ERR_TIMEOUT", "the client left before its answer"));
   });
   return gone.signal;
@@ -131,7 +132,7 @@ async function health({ enclave, tunnel, credentials }: ApiOptions) {
     (answer) => ({ reachable: true, status: answer.status, health: jsonOf(answer) ?? null }) as const,
     (error: unknown) => ({ reachable: false, code: toServiceError(error).code }) as const,
   );
-  const healthy = state.reachable && state.status === 200 && !credentials.failing;
+  const healthy = state.reachable && state.status === 200 && statusOf(state.health) === "ok" && !credentials.failing;
   return {
     status: healthy ? "ok" : "degraded",
     parent: {
@@ -142,6 +143,10 @@ async function health({ enclave, tunnel, credentials }: ApiOptions) {
     enclave: state,
   };
 }
+
+/** What the enclave says of itself: it answers 200 also when a part of it fails. */
+const statusOf = (health: unknown): unknown =>
+  typeof health === "object" && health !== null && "status" in health ? health.status : undefined;
 
 /** Ready means that the enclave made a real attested KMS call: only it can tell. @throws ServiceError with its code */
 async function readiness(enclave: EnclaveClient): Promise<AddressResponse> {

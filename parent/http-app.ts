@@ -13,6 +13,7 @@ import type { Logger } from "pino";
 import type { ErrorCode } from "../shared/errors.js";
 import { ERRORS, ServiceError, toServiceError } from "../shared/errors.js";
 import { MAX_REQUEST_BYTES, PROBLEM_JSON, problemOf } from "../shared/wire.js";
+import { onceGone } from "../vsock/exchange.js";
 import type { ParentLimits } from "./limits.js";
 
 /** What became of a request: OK, the code of a refusal, or ABORTED when the client left before its answer. */
@@ -94,7 +95,7 @@ export function createHttpApp(options: HttpAppOptions): HttpApp {
       () => request.raw.socket.destroy(),
       2 * limits.transferDeadlineMs + options.handlerDeadlineMs,
     );
-    reply.raw.once("close", () => {
+    onceGone(request.raw, reply.raw, () => {
       clearTimeout(overdue);
       const route = request.routeOptions.url ?? "unknown";
       const outcome = reply.raw.writableFinished ? (outcomes.get(request) ?? "OK") : "ABORTED";

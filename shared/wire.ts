@@ -31,7 +31,11 @@ function base64(min: number, max: number) {
 }
 
 const keyId = z.string().min(1).max(MAX_KEY_ID_LENGTH);
-const encryptionContext = z.record(z.string().min(1).max(1024), z.string().max(8192));
+const encryptionContext = z
+  .custom<object>((value) => typeof value === "object" && value !== null && !Object.hasOwn(value, "__proto__"), {
+    message: "expected an object without a field named __proto__",
+  })
+  .pipe(z.record(z.string().min(1).max(1024), z.string().max(8192)));
 
 /** `GET /attestation?nonce=`: the nonce is unpadded base64url of 16 to 512 bytes. */
 export const attestationResponse = z.strictObject({ document: base64(1, 16384 + 1024) });
@@ -117,16 +121,35 @@ export function errorOfProblem(body: unknown): ServiceError {
 export function parseWith<T>(schema: z.ZodType<T>, value: unknown, code: ErrorCode): T {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
-  const issue = result.error.issues[0];
-  const field = issue && issue.path.length > 0 ? issue.path.join(".") : "the document";
-  throw new ServiceError(code, `${field}: ${issue?.message ?? "not of the expected form"}`);
+  throw new ServiceError(code, describeIssue(result.error.issues[0], code));
+}
+
+/** Field names of the schemas are words; what a caller made up (a key of an encryption context, an unknown field) may be anything. */
+const FIELDS_OF_ITS_OWN = new Set<PropertyKey>(["encryptionContext"]);
+
+/** Which field, and what was expected of it, in words of the schema alone. */
+function describeIssue(issue: z.core.$ZodIssue | undefined, code: ErrorCode): string {
+  const path = issue?.path ?? [];
+  const open = path.findIndex((name) => FIELDS_OF_ITS_OWN.has(name));
+  const field = (open < 0 ? path : path.slice(0, open + 1)).join(".") || "the document";
+  // A configuration is its operator's own, and no secret: there the unknown field is named.
+  const isNamed = code === "ERR_CONFIGURATION";
+  if (issue?.code === "unrecognized_keys" && !isNamed)
+    return `${field}: expected the known fields only, it has one more`;
+  return `${field}: ${issue?.message ?? "not of the expected form"}`;
+}
+
+/** The one name that records drop without a word: a pair that a caller demands must not vanish. */
+function refusePrototype(name: string, value: unknown): unknown {
+  if (name === "__proto__") throw new SyntaxError("__proto__ is no field");
+  return value;
 }
 
 /** Parses JSON text of at most `maxBytes` with `schema`. @throws ServiceError with `code`. */
 export function parseJson<T>(schema: z.ZodType<T>, text: string, code: ErrorCode): T {
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = JSON.parse(text, refusePrototype);
   } catch {
     throw new ServiceError(code, "expected a JSON document");
   }

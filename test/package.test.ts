@@ -1,8 +1,9 @@
 /** What `npm pack` yields, installed in an empty folder and used from there. DESIGN: public surface. */
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { packageClosure } from "./support/closure.js";
 import { projectRoot, runCommand } from "./support/project.js";
 import { unpackTarball } from "./support/tarball.js";
 
@@ -44,6 +45,13 @@ describe("the packed package", () => {
     await expect(stdout).toMatchFileSnapshot("golden/surface.txt");
   });
 
+  it("verifies and appraises a document of its own simulation", () => {
+    writeFileSync(join(folder, "use.mjs"), readFileSync(join(projectRoot, "test/readme/verify.mjs")));
+    const { stdout, stderr } = runCommand(process.execPath, ["use.mjs"], folder);
+    expect(stderr.replace(/\(node:[\s\S]*?created\)\n/, "")).toBe("");
+    expect(stdout).toBe("genuine and as expected\n");
+  });
+
   it("carries types that a strict consumer compiles against, and that have not become any", () => {
     writeFileSync(join(folder, "consumer.ts"), readFileSync(join(projectRoot, "test/types/consumer.ts")));
     const options = { strict: true, module: "NodeNext", target: "ES2022", noEmit: true, types: ["node"] };
@@ -61,11 +69,16 @@ describe("the packed package", () => {
   });
 });
 
-/** Stands in for the registry: every package that this project has installed, beside the unpacked one. */
+/** Stands in for the registry: what `dependencies` ask for, and what that asks for, as the lock file pins them. No more. */
 function linkDependencies(nodeModules: string): void {
-  const source = join(projectRoot, "node_modules");
-  for (const name of readdirSync(source)) {
-    if (name.startsWith(".") || name === "nitro-decrypt") continue;
-    symlinkSync(join(source, name), join(nodeModules, name), "dir");
+  const { dependencies } = JSON.parse(readFileSync(join(projectRoot, "package.json"), "utf8")) as {
+    dependencies: Record<string, string>;
+  };
+  for (const label of packageClosure(Object.keys(dependencies))) {
+    const name = label.slice(0, label.lastIndexOf("@"));
+    const source = join(projectRoot, "node_modules", name);
+    const link = join(nodeModules, name);
+    mkdirSync(dirname(link), { recursive: true });
+    if (existsSync(source) && !existsSync(link)) symlinkSync(source, link, "dir");
   }
 }

@@ -12,8 +12,8 @@ import { KmsError } from "./errors.js";
 import type { KeyStore } from "./keys.js";
 import type { ConditionValues } from "./policy/conditions.js";
 import type { Principal } from "./principals.js";
-import type { AttestedRecipient, RecipientInfo, RecipientSettings } from "./recipient.js";
-import { recipientConditions, verifyRecipient } from "./recipient.js";
+import type { AttestedRecipient, RecipientInfo, RecipientVerifier } from "./recipient.js";
+import { recipientConditions } from "./recipient.js";
 import { parseInput } from "./schema.js";
 
 /** Condition values that a request has of itself, by key in any case. */
@@ -64,7 +64,7 @@ export interface OperationDefinition<Input, Subject> {
 /** What operations run in. */
 export interface OperationEnvironment {
   readonly keys: KeyStore;
-  readonly recipientSettings: RecipientSettings;
+  readonly recipients: RecipientVerifier;
 }
 
 /** An operation of the table, its input type hidden. */
@@ -89,11 +89,11 @@ export function defineOperation<Input extends CommonInput & Readonly<Record<stri
   return {
     name,
     readOnly,
-    run: async (json, caller, { keys, recipientSettings }, trace) => {
+    run: async (json, caller, { keys, recipients }, trace) => {
       const input = parseInput(definition.input, json);
       trace.parameters = input;
       const { Recipient: info } = input;
-      const recipient = info && (await verifyRecipient(info, recipientSettings, caller.now));
+      const recipient = info && (await recipients.verify(info, caller.now));
       trace.recipient = recipient;
       const call: Call<Input> = { ...caller, input, keys, recipient };
       const subject = definition.subject(call);

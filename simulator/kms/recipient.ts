@@ -6,12 +6,12 @@
  * A debug-mode enclave's document is genuine and passes; its zero PCRs then meet no policy that names an image.
  */
 import type { KeyObject } from "node:crypto";
-import { createPublicKey } from "node:crypto";
+import { createHash, createPublicKey } from "node:crypto";
 import type { TrustAnchor } from "../../shared/attestation/trust-anchor.js";
 import type { VerifiedAttestation } from "../../shared/attestation/verify.js";
 import { verifyAttestation } from "../../shared/attestation/verify.js";
 import { equalBytes, toHex } from "../../shared/bytes.js";
-import type { CertificateCache } from "../../shared/certificate-cache.js";
+import { CertificateCache } from "../../shared/certificate-cache.js";
 import { ServiceError } from "../../shared/errors.js";
 import type { RecipientKey } from "./ciphertext-for-recipient.js";
 import { validationError } from "./errors.js";
@@ -28,47 +28,77 @@ export interface AttestedRecipient extends RecipientKey {
 
 export interface RecipientSettings {
   readonly trustAnchor: TrustAnchor;
-  readonly certificateCache: CertificateCache;
   /** How old a document may be. AWS documents no figure; five minutes is what is commonly seen. */
   readonly freshnessSeconds: number;
 }
 
 /** How far ahead of our clock a document's timestamp may be. */
 const FUTURE_SKEW_SECONDS = 60;
+/** An enclave sends the same document for a minute or so; this many enclaves are remembered. */
+const MAX_REMEMBERED = 64;
 
 /**
- * Verifies the document and takes its key.
- * @throws KmsError ValidationException if it does not verify, is too old or from the future, or carries no RSA-2048 key.
+ * Verifies documents. One that was verified before, byte for byte, is not verified again, but its certificates' dates and
+ * its age are looked at on every use: the time is the only thing that can have changed.
  */
-export async function verifyRecipient(
-  info: RecipientInfo,
-  settings: RecipientSettings,
-  now: Date,
-): Promise<AttestedRecipient> {
-  const attestation = await verifyDocument(info.AttestationDocument, settings, now);
-  const ageSeconds = (now.getTime() - attestation.timestampMs) / 1000;
-  if (ageSeconds > settings.freshnessSeconds) {
-    throw refusal(`ERR_STALE: the document is older than ${settings.freshnessSeconds} seconds`);
+export class RecipientVerifier {
+  readonly #settings: RecipientSettings;
+  readonly #certificates = new CertificateCache();
+  /** By SHA-256 of the document, oldest first. */
+  readonly #verified = new Map<string, AttestedRecipient>();
+
+  constructor(settings: RecipientSettings) {
+    this.#settings = settings;
   }
-  if (ageSeconds < -FUTURE_SKEW_SECONDS) throw refusal("ERR_STALE: the document is from the future");
-  const spki = attestation.publicKey;
-  if (spki === null) throw refusal("ERR_PUBLIC_KEY: the document carries no public key");
-  return { attestation, spki, publicKey: readRsa2048(spki) };
+
+  /**
+   * Verifies the document and takes its key.
+   * @throws KmsError ValidationException if it does not verify, is too old or from the future, or carries no RSA-2048 key.
+   */
+  async verify({ AttestationDocument: document }: RecipientInfo, now: Date): Promise<AttestedRecipient> {
+    const hash = createHash("sha256").update(document).digest("hex");
+    const remembered = this.#verified.get(hash);
+    if (remembered !== undefined && isValidAt(remembered.attestation, now)) {
+      this.#assertFresh(remembered.attestation, now);
+      return remembered;
+    }
+    const attestation = await this.#verifyDocument(document, now);
+    this.#assertFresh(attestation, now);
+    const spki = attestation.publicKey;
+    if (spki === null) throw refusal("ERR_PUBLIC_KEY: the document carries no public key");
+    const recipient = { attestation, spki, publicKey: readRsa2048(spki) };
+    this.#remember(hash, recipient);
+    return recipient;
+  }
+
+  async #verifyDocument(document: Uint8Array, now: Date): Promise<VerifiedAttestation> {
+    const { trustAnchor } = this.#settings;
+    try {
+      return await verifyAttestation(document, { trustAnchor, now, cache: this.#certificates });
+    } catch (error) {
+      if (error instanceof ServiceError) throw refusal(`${error.code}: ${error.message}`);
+      throw error;
+    }
+  }
+
+  #assertFresh({ timestampMs }: VerifiedAttestation, now: Date): void {
+    const { freshnessSeconds } = this.#settings;
+    const ageSeconds = (now.getTime() - timestampMs) / 1000;
+    if (ageSeconds > freshnessSeconds) {
+      throw refusal(`ERR_STALE: the document is older than ${freshnessSeconds} seconds`);
+    }
+    if (ageSeconds < -FUTURE_SKEW_SECONDS) throw refusal("ERR_STALE: the document is from the future");
+  }
+
+  #remember(hash: string, recipient: AttestedRecipient): void {
+    this.#verified.set(hash, recipient);
+    const [oldest] = this.#verified.keys();
+    if (this.#verified.size > MAX_REMEMBERED && oldest !== undefined) this.#verified.delete(oldest);
+  }
 }
 
-async function verifyDocument(
-  document: Uint8Array,
-  settings: RecipientSettings,
-  now: Date,
-): Promise<VerifiedAttestation> {
-  const { trustAnchor, certificateCache: cache } = settings;
-  try {
-    return await verifyAttestation(document, { trustAnchor, now, cache });
-  } catch (error) {
-    if (error instanceof ServiceError) throw refusal(`${error.code}: ${error.message}`);
-    throw error;
-  }
-}
+const isValidAt = ({ rootToLeaf }: VerifiedAttestation, now: Date): boolean =>
+  rootToLeaf.every(({ notBefore, notAfter }) => notBefore <= now && now <= notAfter);
 
 /** AWS's own text is not on record; a simulator may as well say what is wrong. */
 const refusal = (reason: string) => validationError(`The attestation document is not valid: ${reason}.`);

@@ -4,7 +4,6 @@
  */
 import { randomUUID } from "node:crypto";
 import type { TrustAnchor } from "../../shared/attestation/trust-anchor.js";
-import { CertificateCache } from "../../shared/certificate-cache.js";
 import type { Clock } from "../clock.js";
 import type { FinishedCall } from "./audit.js";
 import { AuditLog } from "./audit.js";
@@ -14,6 +13,7 @@ import type { Caller, CallTrace, Conditions, Operation, OperationEnvironment } f
 import { encodeAnswer } from "./operation.js";
 import { OPERATIONS } from "./operations/table.js";
 import type { IssuedKey, Principals } from "./principals.js";
+import { RecipientVerifier } from "./recipient.js";
 import type { SignedRequest } from "./sigv4.js";
 import { verifySignature } from "./sigv4.js";
 
@@ -52,8 +52,8 @@ export class KmsService {
   constructor(options: KmsServiceOptions) {
     this.#options = options;
     const { trustAnchor, freshnessSeconds, region } = options;
-    const recipientSettings = { trustAnchor, freshnessSeconds, certificateCache: new CertificateCache() };
-    this.#environment = { keys: new KeyStore(region), recipientSettings };
+    const recipients = new RecipientVerifier({ trustAnchor, freshnessSeconds });
+    this.#environment = { keys: new KeyStore(region), recipients };
   }
 
   /** Answers a request. Never rejects: a failure that the API does not know is a KMSInternalException. */

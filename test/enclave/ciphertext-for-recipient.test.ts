@@ -106,7 +106,7 @@ describe("pitfall 17: everything that depends on the key fails alike", () => {
     }
   });
 
-  test("pitfall 17: a substituted key whose padding happens to fit still fails, 2000 times over", () => {
+  test("pitfalls 17 and 28: a substituted key whose padding happens to fit still fails, 2000 times over", () => {
     const open = recipientOpener(recipient.privateKey);
     const fields = seal(recipient.publicKey, { oaepHash: "sha1" });
     // About 8 of these decrypt to valid padding; a failure that is not remembered would hand out their garbage.

@@ -101,8 +101,8 @@ describe("the gateway transport", () => {
     ["fails", { status: 503, body: {} }],
     ["answers something else", { body: { status: 200 } }],
     ["answers with fields of its own", { body: { status: 200, body: {}, plaintext: "x" } }],
-  ])("a parent that %s is ERR_KMS_UNAVAILABLE", async (_, answer) => {
+  ])("a parent that %s is ERR_KMS_ANSWER", async (_, answer) => {
     const { kms } = await setUp(() => answer);
-    await expect(kms.messages.send(decrypt)).rejects.toThrowCode("ERR_KMS_UNAVAILABLE");
+    await expect(kms.messages.send(decrypt)).rejects.toThrowCode("ERR_KMS_ANSWER");
   });
 });

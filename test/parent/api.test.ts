@@ -36,7 +36,7 @@ function holdingEnclave() {
   const waiting: (() => void)[] = [];
   const listener: RequestListener = (request, response) => {
     if (request.url === "/healthz") {
-      response.writeHead(200, JSON_TYPE).end("{}");
+      response.writeHead(200, JSON_TYPE).end('{"status":"ok"}');
       return;
     }
     held.push(response);
@@ -260,6 +260,21 @@ describe("bounds", () => {
     expect((await next).status).toBe(200);
   });
 
+  test("pitfall 15: requests pipelined on a connection that ends hold no place (they once held theirs for ever)", async () => {
+    const enclave = holdingEnclave();
+    const { url } = await openParent(enclave.listener, { limits: { maxConcurrentRequests: 4 } });
+    const socket = await dial(url);
+    const get = (path: string) => `GET ${path} HTTP/1.1\r\nhost: x\r\n\r\n`;
+    socket.write(get("/readyz") + get("/attestation").repeat(4));
+    await enclave.holds(5);
+    socket.destroy();
+    while (!(await metricsOf(url)).includes('route="/attestation",code="ABORTED"} 4'));
+    const answers = Array.from({ length: 4 }, () => fetch(`${url}/attestation`));
+    await enclave.holds(9);
+    enclave.answerAll();
+    expect((await Promise.all(answers)).map(({ status }) => status)).toEqual([200, 200, 200, 200]);
+  });
+
   test("closes connections beyond their bound", async () => {
     const { url } = await openParent(recordingEnclave().listener, { limits: { maxConnections: 1 } });
     await dial(url);
@@ -337,12 +352,17 @@ describe("health, readiness, metrics", () => {
       void response.writeHead(status, { "content-type": type }).end(body);
 
   test("health shows the enclave's own health beside the parent's", async () => {
-    const { url } = await openParent(probed(200, "application/json", '{"nsm":"ok"}'));
+    const { url } = await openParent(probed(200, "application/json", '{"status":"ok","nsm":"ok"}'));
     expect(await (await fetch(`${url}/healthz`)).json()).toEqual({
       status: "ok",
       parent: { tunnelConnections: 0, credentialsAgeSeconds: null, credentialsFailing: false },
-      enclave: { reachable: true, status: 200, health: { nsm: "ok" } },
+      enclave: { reachable: true, status: 200, health: { status: "ok", nsm: "ok" } },
     });
+  });
+
+  test("health is degraded while the enclave says so of itself, though it answers", async () => {
+    const { url } = await openParent(probed(200, "application/json", '{"status":"degraded"}'));
+    expect(await (await fetch(`${url}/healthz`)).json()).toMatchObject({ status: "degraded" });
   });
 
   test("health says that the enclave cannot be reached, and is itself still healthy", async () => {
