@@ -1,4 +1,5 @@
 /** The enclave through its HTTP operations, over the simulated platform. */
+import { once } from "node:events";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -276,6 +277,20 @@ describe("the channel", () => {
     clock.advance(30_000);
     await Promise.all(all);
     expect(codes.slice(3)).toEqual(["ERR_TIMEOUT", "ERR_TIMEOUT"]);
+  });
+
+  it("pitfall 15: requests pipelined on a connection that ends hold no place (they once held theirs for ever)", async () => {
+    const stack = await startStack(kms, { configuration: { limits: { maxConcurrentRequests: 4 } } });
+    const random = { path: "/v1/random", body: JSON.stringify({ numberOfBytes: 1 }) };
+    const head = `POST ${random.path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${random.body.length}\r\n\r\n`;
+    const socket = connect(stack.enclave.address.slice("unix:".length));
+    await once(socket, "connect");
+    socket.write(`GET /readyz HTTP/1.1\r\nhost: x\r\n\r\n${(head + random.body).repeat(4)}`);
+    while ((await stack.json("POST", random.path, { numberOfBytes: 1 })).status !== 503); // all places are taken
+    socket.destroy();
+    while ((await stack.json("POST", random.path, { numberOfBytes: 1 })).status !== 200); // and free again
+    const answers = Array.from({ length: 4 }, () => stack.json("POST", random.path, { numberOfBytes: 1 }));
+    expect((await Promise.all(answers)).map(({ status }) => status)).toEqual([200, 200, 200, 200]);
   });
 
   it("pitfall 15: a reader that does not take its answer loses the connection", async () => {

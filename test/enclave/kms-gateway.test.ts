@@ -97,8 +97,15 @@ describe("the gateway transport", () => {
     await expect(kms.messages.send(decrypt)).rejects.toMatchObject({ name: "AccessDeniedException" });
   });
 
+  it("a parent that fails is ERR_KMS_UNAVAILABLE", async () => {
+    const { kms } = await setUp(() => ({ status: 503, body: {} }));
+    await expect(kms.messages.send(decrypt)).rejects.toThrowCode("ERR_KMS_UNAVAILABLE");
+  });
+
   it.each<[string, { status?: number; body: unknown }]>([
-    ["fails", { status: 503, body: {} }],
+    ["answers with a plaintext that is a number", { body: { status: 200, body: { Plaintext: 5 } } }],
+    ["answers with an envelope that is not base64", { body: { status: 200, body: { CiphertextForRecipient: "!!" } } }],
+    ["answers with a status that KMS has not", { body: { status: 204, body: {} } }],
     ["answers something else", { body: { status: 200 } }],
     ["answers with fields of its own", { body: { status: 200, body: {}, plaintext: "x" } }],
   ])("a parent that %s is ERR_KMS_ANSWER", async (_, answer) => {

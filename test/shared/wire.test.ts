@@ -1,0 +1,38 @@
+/** The messages' schemas: what is refused, and in whose words. */
+import { describe, expect, it } from "vitest";
+import { ServiceError } from "../../shared/errors.js";
+import { decryptRequest, parseJson, parseWith } from "../../shared/wire.js";
+
+const CODE = "ERR_MESSAGE_MALFORMED";
+const parse = (fields: string) => parseJson(decryptRequest, `{"ciphertext":"AAAA"${fields}}`, CODE);
+
+function messageOf(fields: string): string {
+  try {
+    parse(fields);
+  } catch (error) {
+    if (error instanceof ServiceError && error.code === CODE) return error.message;
+  }
+  return "was not refused";
+}
+
+describe("messages", () => {
+  it("takes a request with an encryption context", () => {
+    expect(parse(',"encryptionContext":{"tenant":"a"}').encryptionContext).toEqual({ tenant: "a" });
+  });
+
+  it("refuses a pair named __proto__, which would be dropped in silence", () => {
+    expect(() => parse(',"encryptionContext":{"__proto__":"x"}')).toThrowCode(CODE);
+    const encryptionContext = Object.defineProperty({}, "__proto__", { value: "x", enumerable: true });
+    expect(() => parseWith(decryptRequest, { ciphertext: "AAAA", encryptionContext }, CODE)).toThrowCode(CODE);
+  });
+
+  it("pitfall 25: says which field, and no word of the sender's", () => {
+    expect(messageOf(',"AKIA-a-secret":1')).toBe("the document: expected the known fields only, it has one more");
+    expect(messageOf(',"encryptionContext":{"patient-4711":5}')).toMatch(/^encryptionContext: (?!.*4711)/);
+    expect(messageOf(',"keyId":5')).toMatch(/^keyId: /);
+  });
+
+  it("names the unknown field of a configuration, which is its operator's own", () => {
+    expect(() => parseJson(decryptRequest, '{"ciphertext":"AAAA","typo":1}', "ERR_CONFIGURATION")).toThrow(/typo/);
+  });
+});
