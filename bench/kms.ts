@@ -74,7 +74,7 @@ async function throughput(call: () => Promise<void>, calls: number): Promise<num
 
 /** What the enclave builds, in this process, with the operator's credentials. */
 function attestedClient({ operator, region, keyArn, addresses, caCertificate, nsm }: Platform) {
-  const device = connectSimulatedNsm(String(nsm.ready["address"]));
+  const device = connectSimulatedNsm(String(nsm.ready.address));
   const keys = new PinnedKeys([{ arn: keyArn, aliases: [] }]);
   const limits = { maxAgeSeconds: 3_600, maxUses: 1_000_000, documentMaxAgeSeconds: 60 };
   const recipient = new RecipientKeys({ keys, nsm: new NsmClient(device, systemClock), clock: systemClock, limits });

@@ -58,15 +58,15 @@ export async function startPlatform(): Promise<Platform> {
     const env = { AWS_EC2_METADATA_SERVICE_ENDPOINT: String(imdsEndpoint), AWS_REGION: String(region) };
     const parent = await start("parent", ["parent", ...parentArgs, ...tunnelArgs], env);
     const operator = await operatorClient(kms);
-    const keyArn = await createKey(operator, String(kms.ready["accountId"]), String(kms.ready["roleArn"]));
-    const caCertificate = await readFile(String(kms.ready["caFile"]), "utf8");
+    const keyArn = await createKey(operator, String(kms.ready.accountId), String(kms.ready.roleArn));
+    const caCertificate = await readFile(String(kms.ready.caFile), "utf8");
     const config = join(folder, "enclave.json");
     await writeFile(config, JSON.stringify(configurationOf(String(region), keyArn, caCertificate)));
     const enclaveArgs = ["--config", config, "--nsm", unix("nsm.sock"), "--listen", addresses.listen];
     const parentSide = ["--tunnel", addresses.tunnel, "--services", addresses.services];
     return {
       ...{ kms, nsm, parent, addresses, caCertificate, keyArn, operator, close },
-      url: String(parent.ready["url"]),
+      url: String(parent.ready.url),
       region: String(region),
       startEnclave: () => start("enclave", ["enclave", ...enclaveArgs, ...parentSide]),
       async restartNsm() {
@@ -87,12 +87,12 @@ const configurationOf = (region: string, arn: string, caCertificate: string) => 
 });
 
 async function operatorClient({ ready }: Child): Promise<KMSClient> {
-  const text = await readFile(String(ready["credentialsFile"]), "utf8");
+  const text = await readFile(String(ready.credentialsFile), "utf8");
   const field = (name: string) => new RegExp(`^${name} = (.+)$`, "m").exec(text)?.[1] ?? "";
-  const ca = await readFile(String(ready["caFile"]), "utf8");
+  const ca = await readFile(String(ready.caFile), "utf8");
   return new KMSClient({
-    region: String(ready["region"]),
-    endpoint: String(ready["endpoint"]),
+    region: String(ready.region),
+    endpoint: String(ready.endpoint),
     credentials: { accessKeyId: field("aws_access_key_id"), secretAccessKey: field("aws_secret_access_key") },
     requestHandler: new NodeHttpHandler({ httpsAgent: new Agent({ ca, keepAlive: true, maxSockets: 64 }) }),
   });

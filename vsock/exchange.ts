@@ -18,7 +18,10 @@ export function onceGone(request: IncomingMessage, response: ServerResponse, run
     socket.off("close", gone);
     run();
   };
-  if (socket.closed || response.closed) return gone();
+  if (socket.closed || response.closed) {
+    gone();
+    return;
+  }
   response.once("close", gone);
   socket.setMaxListeners(0); // one for each request that is waiting on the connection, and bounded as they are
   socket.once("close", gone);
