@@ -5,7 +5,7 @@
  */
 import type { KeyObject } from "node:crypto";
 import { constants, generateKeyPairSync, privateDecrypt } from "node:crypto";
-import { recipientOpener } from "../enclave/ciphertext-for-recipient.js";
+import { recipientOpener } from "../enclave/kms/ciphertext-for-recipient.js";
 import { parseCiphertextForRecipient } from "../shared/cms.js";
 import { sealForRecipient } from "../simulator/kms/ciphertext-for-recipient.js";
 import type { Row } from "./table.js";

@@ -3,13 +3,13 @@
  * concurrent. Runs of the two alternate, so that the machine's drift meets both.
  */
 import { DecryptCommand, EncryptCommand, KMSClient } from "@aws-sdk/client-kms";
-import { attestKms } from "../enclave/attest-kms.js";
 import { systemClock } from "../enclave/clock.js";
-import { kmsHostname } from "../enclave/kms-endpoint.js";
-import { TUNNEL_DEADLINES, TunnelHandler } from "../enclave/kms-tunnel.js";
+import { attestKms } from "../enclave/kms/attest-kms.js";
+import { kmsHostname } from "../enclave/kms/kms-endpoint.js";
+import { TUNNEL_DEADLINES, TunnelHandler } from "../enclave/kms/kms-tunnel.js";
+import { PinnedKeys } from "../enclave/kms/pinned-keys.js";
+import { RecipientKeys } from "../enclave/kms/recipient.js";
 import { NsmClient } from "../enclave/nsm.js";
-import { PinnedKeys } from "../enclave/pinned-keys.js";
-import { RecipientKeys } from "../enclave/recipient.js";
 import { connectSimulatedNsm } from "../simulator/nsm/client.js";
 import type { Platform } from "./stack.js";
 import { startPlatform } from "./stack.js";

@@ -2,7 +2,7 @@
 import type { KeyObject } from "node:crypto";
 import { createPrivateKey } from "node:crypto";
 import { parseArgs } from "node:util";
-import { openCiphertextForRecipient } from "../enclave/ciphertext-for-recipient.js";
+import { openCiphertextForRecipient } from "../enclave/kms/ciphertext-for-recipient.js";
 import { toBase64, wipe } from "../shared/bytes.js";
 import { MAX_CIPHERTEXT_FOR_RECIPIENT_BYTES } from "../shared/cms.js";
 import { isPem } from "../shared/pem.js";

@@ -6,7 +6,7 @@ import { X509Certificate } from "node:crypto";
 import { z } from "zod";
 import { ServiceError } from "../shared/errors.js";
 import { parseJson } from "../shared/wire.js";
-import { isAliasName, PinnedKeys, regionOfKeyArn } from "./pinned-keys.js";
+import { isAliasName, PinnedKeys, regionOfKeyArn } from "./kms/pinned-keys.js";
 
 const MAX_CONFIGURATION_BYTES = 256 * 1024;
 

@@ -4,22 +4,22 @@
  */
 import type { Nsm } from "../shared/nsm.js";
 import { CONFIGURATION_PCR, measureConfiguration } from "./boot.js";
+import { EnclaveServer } from "./channels/server.js";
 import type { Clock } from "./clock.js";
 import { systemClock } from "./clock.js";
 import type { Configuration } from "./configuration.js";
 import { parseConfiguration } from "./configuration.js";
-import { CredentialsCache } from "./credentials.js";
 import { healthReport, KmsHealth, Readiness } from "./health.js";
-import { createKmsClients } from "./kms-clients.js";
+import { CredentialsCache } from "./kms/credentials.js";
+import { createKmsClients } from "./kms/kms-clients.js";
+import { MessageOpener } from "./kms/messages.js";
+import { RecipientKeys } from "./kms/recipient.js";
+import { ServicesClient } from "./kms/services.js";
 import type { Logger } from "./log.js";
 import { silentLogger } from "./log.js";
-import { MessageOpener } from "./messages.js";
 import { NsmClient } from "./nsm.js";
-import { Operations } from "./operations.js";
-import { RecipientKeys } from "./recipient.js";
-import { Router } from "./router.js";
-import { EnclaveServer } from "./server.js";
-import { ServicesClient } from "./services.js";
+import { Operations } from "./operations/operations.js";
+import { Router } from "./operations/router.js";
 
 /** Where the enclave listens, and where it finds its parent: addresses as in shared/address.ts. */
 export interface EnclaveAddresses {

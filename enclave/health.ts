@@ -8,11 +8,11 @@ import { wipe } from "../shared/bytes.js";
 import type { ErrorCode } from "../shared/errors.js";
 import { ServiceError, toServiceError } from "../shared/errors.js";
 import type { Clock } from "./clock.js";
-import type { CredentialsCache, CredentialsState } from "./credentials.js";
 import { withinDeadline } from "./deadline.js";
-import { kmsErrorOf } from "./kms-errors.js";
+import type { CredentialsCache, CredentialsState } from "./kms/credentials.js";
+import { kmsErrorOf } from "./kms/kms-errors.js";
+import type { RecipientKeys, RecipientState } from "./kms/recipient.js";
 import type { NsmClient, NsmState } from "./nsm.js";
-import type { RecipientKeys, RecipientState } from "./recipient.js";
 
 /** How long a successful probe counts, and a failed one: probes must not become load of their own. */
 const SUCCESS_MS = 5_000;

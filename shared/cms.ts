@@ -1,6 +1,6 @@
 /**
  * `CiphertextForRecipient`: the CMS EnvelopedData (RFC 5652 §6) with which AWS KMS answers a request that carries a
- * Nitro attestation document. This module reads its structure; enclave/ciphertext-for-recipient.ts opens it.
+ * Nitro attestation document. This module reads its structure; enclave/kms/ciphertext-for-recipient.ts opens it.
  *
  * Taken, because genuine envelopes of 2020 to 2026 differ in it: definite and indefinite lengths, mixed; encryptedContent
  * as one primitive [0] or as a constructed [0] of OCTET STRING chunks; hash parameters NULL or absent (RFC 4055 §2.1).

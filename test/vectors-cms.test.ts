@@ -2,7 +2,7 @@
 import { createHash, createPrivateKey, createPublicKey } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { openCiphertextForRecipient } from "../enclave/ciphertext-for-recipient.js";
+import { openCiphertextForRecipient } from "../enclave/kms/ciphertext-for-recipient.js";
 import { parseCiphertextForRecipient } from "../shared/cms.js";
 
 interface CmsVector {

@@ -1,6 +1,6 @@
 import { createHash, createPublicKey } from "node:crypto";
 import { describe, expect, it } from "vitest";
-import { openCiphertextForRecipient } from "../../../enclave/ciphertext-for-recipient.js";
+import { openCiphertextForRecipient } from "../../../enclave/kms/ciphertext-for-recipient.js";
 import { toHex, utf8 } from "../../../shared/bytes.js";
 import { parseCiphertextForRecipient } from "../../../shared/cms.js";
 import { sealForRecipient } from "../../../simulator/kms/ciphertext-for-recipient.js";

@@ -12,7 +12,7 @@ import {
   PutKeyPolicyCommand,
 } from "@aws-sdk/client-kms";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { openCiphertextForRecipient } from "../../../enclave/ciphertext-for-recipient.js";
+import { openCiphertextForRecipient } from "../../../enclave/kms/ciphertext-for-recipient.js";
 import { utf8 } from "../../../shared/bytes.js";
 import type { DocumentMaker } from "../../../simulator/nsm/document.js";
 import { createDocumentMaker } from "../../../simulator/nsm/document.js";

@@ -10,8 +10,8 @@
  * (PITFALLS 1, kms-tunnel.ts).
  */
 import type { KMSClient, ServiceInputTypes, ServiceOutputTypes } from "@aws-sdk/client-kms";
-import { copyBytes, wipe } from "../shared/bytes.js";
-import { ServiceError } from "../shared/errors.js";
+import { copyBytes, wipe } from "../../shared/bytes.js";
+import { ServiceError } from "../../shared/errors.js";
 import type { AttestedOperation, KmsAnswerFields, KmsRequestFields } from "./attested-operations.js";
 import { attestedOperation } from "./attested-operations.js";
 import type { PinnedKey, PinnedKeys } from "./pinned-keys.js";

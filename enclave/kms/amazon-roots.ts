@@ -5,7 +5,7 @@
  */
 import { createHash, X509Certificate } from "node:crypto";
 import { rootCertificates } from "node:tls";
-import { ServiceError } from "../shared/errors.js";
+import { ServiceError } from "../../shared/errors.js";
 
 /** SHA-256 of each root's DER, in hexadecimal. */
 export const AMAZON_ROOT_SHA256: Readonly<Record<string, string>> = {

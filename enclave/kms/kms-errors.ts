@@ -3,8 +3,8 @@
  * and stays unsaid; its error name and request id are enough to find the call in CloudTrail.
  */
 import { KMSServiceException } from "@aws-sdk/client-kms";
-import type { ErrorCode } from "../shared/errors.js";
-import { ServiceError } from "../shared/errors.js";
+import type { ErrorCode } from "../../shared/errors.js";
+import { ServiceError } from "../../shared/errors.js";
 
 /** Names that need another code than their HTTP status would give them (KMS API Reference, "Common Errors"). */
 const CODES: Readonly<Record<string, ErrorCode>> = {

@@ -12,10 +12,10 @@ import { Readable } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import { connect } from "node:tls";
 import { NodeHttpHandler } from "@smithy/node-http-handler";
-import { concatBytes } from "../shared/bytes.js";
-import { ServiceError } from "../shared/errors.js";
-import { connectTo } from "../vsock/transport.js";
-import { Gate } from "./gate.js";
+import { concatBytes } from "../../shared/bytes.js";
+import { ServiceError } from "../../shared/errors.js";
+import { connectTo } from "../../vsock/transport.js";
+import { Gate } from "../gate.js";
 
 export interface TunnelLimits {
   /** Connections at a time. */

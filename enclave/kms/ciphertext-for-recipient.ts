@@ -10,10 +10,10 @@
  */
 import type { KeyObject } from "node:crypto";
 import { constants, createDecipheriv, createHash, createPublicKey, privateDecrypt, randomBytes } from "node:crypto";
-import { copyBytes, equalBytes, wipe } from "../shared/bytes.js";
-import type { RecipientEnvelope } from "../shared/cms.js";
-import { parseCiphertextForRecipient } from "../shared/cms.js";
-import { ServiceError } from "../shared/errors.js";
+import { copyBytes, equalBytes, wipe } from "../../shared/bytes.js";
+import type { RecipientEnvelope } from "../../shared/cms.js";
+import { parseCiphertextForRecipient } from "../../shared/cms.js";
+import { ServiceError } from "../../shared/errors.js";
 
 const CEK_BYTES = 32;
 const BLOCK_BYTES = 16;

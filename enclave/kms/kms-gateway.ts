@@ -8,9 +8,9 @@
 import type { KMSClient } from "@aws-sdk/client-kms";
 import { NodeHttpHandler } from "@smithy/node-http-handler";
 import { z } from "zod";
-import { fromBase64, utf8 } from "../shared/bytes.js";
-import { ServiceError } from "../shared/errors.js";
-import { parseJson } from "../shared/wire.js";
+import { fromBase64, utf8 } from "../../shared/bytes.js";
+import { ServiceError } from "../../shared/errors.js";
+import { parseJson } from "../../shared/wire.js";
 import type { ServicesClient } from "./services.js";
 
 /** The parent's answer: KMS's status and JSON. */

@@ -7,13 +7,13 @@ import {
   GenerateRandomCommand,
 } from "@aws-sdk/client-kms";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { parseConfiguration } from "../../enclave/configuration.js";
-import { createKmsClients } from "../../enclave/kms-clients.js";
-import { ServicesClient } from "../../enclave/services.js";
-import { toBase64, utf8 } from "../../shared/bytes.js";
-import type { Json } from "./fakes.js";
-import { KEY_ARN, testRecipient } from "./fakes.js";
-import { fakeServices } from "./services.js";
+import { parseConfiguration } from "../../../enclave/configuration.js";
+import { createKmsClients } from "../../../enclave/kms/kms-clients.js";
+import { ServicesClient } from "../../../enclave/kms/services.js";
+import { toBase64, utf8 } from "../../../shared/bytes.js";
+import type { Json } from "../fakes.js";
+import { KEY_ARN, testRecipient } from "../fakes.js";
+import { fakeServices } from "../services.js";
 
 const CONFIGURATION = parseConfiguration(
   utf8(

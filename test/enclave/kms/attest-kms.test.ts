@@ -12,10 +12,10 @@ import {
   ReEncryptCommand,
 } from "@aws-sdk/client-kms";
 import { describe, expect, it } from "vitest";
-import { attestKms } from "../../enclave/index.js";
-import { toBase64, utf8 } from "../../shared/bytes.js";
-import type { FakeKms, Json, KmsCall, TestRecipient } from "./fakes.js";
-import { FOREIGN_KEY_ARN, fakeKms, KEY_ARN, OTHER_KEY_ARN, testRecipient } from "./fakes.js";
+import { attestKms } from "../../../enclave/index.js";
+import { toBase64, utf8 } from "../../../shared/bytes.js";
+import type { FakeKms, Json, KmsCall, TestRecipient } from "../fakes.js";
+import { FOREIGN_KEY_ARN, fakeKms, KEY_ARN, OTHER_KEY_ARN, testRecipient } from "../fakes.js";
 
 const recipient = testRecipient();
 const ciphertext = utf8("ciphertext");

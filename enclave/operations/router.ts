@@ -2,9 +2,9 @@
  * The routes of the enclave, apart from what carries them: a request of some channel in, an answer or a ServiceError
  * out. Attestation and health are open on every channel; operations only where the configuration opens the channel.
  */
-import { fromBase64Url, toBase64, utf8 } from "../shared/bytes.js";
-import type { ErrorCode } from "../shared/errors.js";
-import { ServiceError } from "../shared/errors.js";
+import { fromBase64Url, toBase64, utf8 } from "../../shared/bytes.js";
+import type { ErrorCode } from "../../shared/errors.js";
+import { ServiceError } from "../../shared/errors.js";
 import {
   dataKeyRequest,
   decryptRequest,
@@ -13,10 +13,10 @@ import {
   messageDecryptRequest,
   parseJson,
   randomRequest,
-} from "../shared/wire.js";
-import type { Configuration } from "./configuration.js";
-import type { HealthReport, Readiness } from "./health.js";
-import type { NsmClient } from "./nsm.js";
+} from "../../shared/wire.js";
+import type { Configuration } from "../configuration.js";
+import type { HealthReport, Readiness } from "../health.js";
+import type { NsmClient } from "../nsm.js";
 import type { Operations } from "./operations.js";
 
 /** What carries a request. */

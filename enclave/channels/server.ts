@@ -6,16 +6,16 @@
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { createServer } from "node:http";
-import { concatBytes, utf8, wipe } from "../shared/bytes.js";
-import { ServiceError, toServiceError } from "../shared/errors.js";
-import { PROBLEM_JSON, problemOf } from "../shared/wire.js";
-import { onceGone } from "../vsock/exchange.js";
-import { listenAt } from "../vsock/transport.js";
-import type { Clock } from "./clock.js";
-import { withinDeadline } from "./deadline.js";
-import { Gate } from "./gate.js";
-import type { LogFields, Logger } from "./log.js";
-import type { Channel, Route, RoutedAnswer, Router } from "./router.js";
+import { concatBytes, utf8, wipe } from "../../shared/bytes.js";
+import { ServiceError, toServiceError } from "../../shared/errors.js";
+import { PROBLEM_JSON, problemOf } from "../../shared/wire.js";
+import { onceGone } from "../../vsock/exchange.js";
+import { listenAt } from "../../vsock/transport.js";
+import type { Clock } from "../clock.js";
+import { withinDeadline } from "../deadline.js";
+import { Gate } from "../gate.js";
+import type { LogFields, Logger } from "../log.js";
+import type { Channel, Route, RoutedAnswer, Router } from "../operations/router.js";
 
 const HEAD_MS = 10_000;
 const MAX_HEAD_BYTES = 16 * 1024;

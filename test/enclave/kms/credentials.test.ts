@@ -1,8 +1,8 @@
 /** Credentials from the parent: refreshed ahead of their end, once at a time, and failures visible while the old ones last. */
 import { describe, expect, it } from "vitest";
-import { CredentialsCache } from "../../enclave/credentials.js";
-import { ServiceError } from "../../shared/errors.js";
-import { memoryLog, settle, TestClock } from "./fakes.js";
+import { CredentialsCache } from "../../../enclave/kms/credentials.js";
+import { ServiceError } from "../../../shared/errors.js";
+import { memoryLog, settle, TestClock } from "../fakes.js";
 
 const MINUTE = 60_000;
 

@@ -1,15 +1,15 @@
 /** The recipient: keys made ahead, rotated by age and use; documents reused, coalesced, and never past their leaf's end. */
 import { generateKeyPairSync } from "node:crypto";
 import { describe, expect, it } from "vitest";
-import { NsmClient } from "../../enclave/nsm.js";
-import type { RecipientKeyPair, RecipientLimits } from "../../enclave/recipient.js";
-import { generateRecipientKey, RecipientKeys } from "../../enclave/recipient.js";
-import { parseAttestationDocument } from "../../shared/attestation/document.js";
-import { toHex, utf8 } from "../../shared/bytes.js";
-import { createDocumentMaker } from "../../simulator/nsm/document.js";
-import { createNitroPki } from "../../simulator/pki/nitro-pki.js";
-import { sealTo, settle, TestClock, testKeys } from "./fakes.js";
-import { createPlatform } from "./platform.js";
+import type { RecipientKeyPair, RecipientLimits } from "../../../enclave/kms/recipient.js";
+import { generateRecipientKey, RecipientKeys } from "../../../enclave/kms/recipient.js";
+import { NsmClient } from "../../../enclave/nsm.js";
+import { parseAttestationDocument } from "../../../shared/attestation/document.js";
+import { toHex, utf8 } from "../../../shared/bytes.js";
+import { createDocumentMaker } from "../../../simulator/nsm/document.js";
+import { createNitroPki } from "../../../simulator/pki/nitro-pki.js";
+import { sealTo, settle, TestClock, testKeys } from "../fakes.js";
+import { createPlatform } from "../platform.js";
 
 const LIMITS: RecipientLimits = { maxAgeSeconds: 3_600, maxUses: 1_000, documentMaxAgeSeconds: 60 };
 const SECOND = 1_000;

@@ -16,8 +16,8 @@ import {
 } from "@aws-crypto/client-node";
 import type { KMSClient } from "@aws-sdk/client-kms";
 import { DecryptCommand } from "@aws-sdk/client-kms";
-import { copyBytes, wipe } from "../shared/bytes.js";
-import { ServiceError } from "../shared/errors.js";
+import { copyBytes, wipe } from "../../shared/bytes.js";
+import { ServiceError } from "../../shared/errors.js";
 import { kmsErrorOf } from "./kms-errors.js";
 import type { PinnedKeys } from "./pinned-keys.js";
 

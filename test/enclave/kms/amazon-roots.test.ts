@@ -2,8 +2,8 @@
 import { X509Certificate } from "node:crypto";
 import { rootCertificates } from "node:tls";
 import { describe, expect, it } from "vitest";
-import { AMAZON_ROOT_SHA256, amazonRoots } from "../../enclave/amazon-roots.js";
-import { kmsHostname } from "../../enclave/kms-endpoint.js";
+import { AMAZON_ROOT_SHA256, amazonRoots } from "../../../enclave/kms/amazon-roots.js";
+import { kmsHostname } from "../../../enclave/kms/kms-endpoint.js";
 
 describe("amazonRoots", () => {
   it("picks the five Amazon roots from those that Node carries, and nothing else", () => {

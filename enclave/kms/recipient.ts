@@ -11,14 +11,14 @@
 import type { KeyObject } from "node:crypto";
 import { generateKeyPair } from "node:crypto";
 import { promisify } from "node:util";
-import { parseAttestationDocument } from "../shared/attestation/document.js";
-import { copyBytes, equalBytes } from "../shared/bytes.js";
-import { ServiceError } from "../shared/errors.js";
-import { parseCertificate } from "../shared/x509.js";
+import { parseAttestationDocument } from "../../shared/attestation/document.js";
+import { copyBytes, equalBytes } from "../../shared/bytes.js";
+import { ServiceError } from "../../shared/errors.js";
+import { parseCertificate } from "../../shared/x509.js";
+import type { Clock } from "../clock.js";
+import type { NsmClient } from "../nsm.js";
 import type { OpenEnvelope } from "./ciphertext-for-recipient.js";
 import { recipientOpener } from "./ciphertext-for-recipient.js";
-import type { Clock } from "./clock.js";
-import type { NsmClient } from "./nsm.js";
 import type { PinnedKeys } from "./pinned-keys.js";
 
 /** What a KMS call needs of the recipient: a document to send, and the key that opens the answer to it. */

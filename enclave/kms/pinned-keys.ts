@@ -3,7 +3,7 @@
  * answer of KMS counts only when its KeyId is one of these ARNs and the one that was asked for (PITFALLS 4): aliases are
  * resolved here, from the configuration, never by asking KMS.
  */
-import { ServiceError } from "../shared/errors.js";
+import { ServiceError } from "../../shared/errors.js";
 
 /** A key of the configuration. */
 export interface PinnedKey {

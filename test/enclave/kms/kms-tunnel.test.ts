@@ -6,11 +6,11 @@ import { join } from "node:path";
 import { rootCertificates } from "node:tls";
 import { GenerateRandomCommand, KMSClient } from "@aws-sdk/client-kms";
 import { beforeAll, describe, expect, it, onTestFinished } from "vitest";
-import type { TunnelLimits } from "../../enclave/kms-tunnel.js";
-import { TunnelHandler } from "../../enclave/kms-tunnel.js";
-import { testFolder } from "../support/folder.js";
-import type { Authority, ServerCertificate } from "./tls.js";
-import { createAuthority, KMS_HOSTNAME, tlsServer } from "./tls.js";
+import type { TunnelLimits } from "../../../enclave/kms/kms-tunnel.js";
+import { TunnelHandler } from "../../../enclave/kms/kms-tunnel.js";
+import { testFolder } from "../../support/folder.js";
+import type { Authority, ServerCertificate } from "../tls.js";
+import { createAuthority, KMS_HOSTNAME, tlsServer } from "../tls.js";
 
 const LIMITS: TunnelLimits = {
   maxConnections: 4,

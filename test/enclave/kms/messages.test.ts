@@ -1,11 +1,11 @@
 /** AWS Encryption SDK messages, made by the SDK and opened through an attested client. */
 import { describe, expect, it } from "vitest";
-import { attestKms } from "../../enclave/index.js";
-import { MessageOpener } from "../../enclave/messages.js";
-import { utf8 } from "../../shared/bytes.js";
-import { EsdkTable, SUITE } from "./esdk.js";
-import type { Json, KmsCall } from "./fakes.js";
-import { FOREIGN_KEY_ARN, fakeKms, KEY_ARN, OTHER_KEY_ARN, testKeys, testRecipient } from "./fakes.js";
+import { attestKms } from "../../../enclave/index.js";
+import { MessageOpener } from "../../../enclave/kms/messages.js";
+import { utf8 } from "../../../shared/bytes.js";
+import { EsdkTable, SUITE } from "../esdk.js";
+import type { Json, KmsCall } from "../fakes.js";
+import { FOREIGN_KEY_ARN, fakeKms, KEY_ARN, OTHER_KEY_ARN, testKeys, testRecipient } from "../fakes.js";
 
 const PLAINTEXT = utf8("a secret that is longer than one frame of the message, which holds 64 bytes, by a good deal");
 const CONTEXT = { tenant: "a", purpose: "test" };

@@ -3,13 +3,13 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { GenerateRandomCommand } from "@aws-sdk/client-kms";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { parseConfiguration } from "../../enclave/configuration.js";
-import { createKmsClients } from "../../enclave/kms-clients.js";
-import { ServicesClient } from "../../enclave/services.js";
-import { utf8 } from "../../shared/bytes.js";
-import { testFolder } from "../support/folder.js";
-import { testRecipient } from "./fakes.js";
-import { bytePipe, configurationOf, startKmsForTest } from "./stack.js";
+import { parseConfiguration } from "../../../enclave/configuration.js";
+import { createKmsClients } from "../../../enclave/kms/kms-clients.js";
+import { ServicesClient } from "../../../enclave/kms/services.js";
+import { utf8 } from "../../../shared/bytes.js";
+import { testFolder } from "../../support/folder.js";
+import { testRecipient } from "../fakes.js";
+import { bytePipe, configurationOf, startKmsForTest } from "../stack.js";
 
 /** Sets environment variables for the rest of the test. */
 function setEnvironment(changes: Readonly<Record<string, string>>): void {

@@ -1,8 +1,8 @@
 /** What a failed KMS call means to callers. */
 import { KMSServiceException } from "@aws-sdk/client-kms";
 import { describe, expect, it } from "vitest";
-import { kmsErrorOf } from "../../enclave/kms-errors.js";
-import { ServiceError } from "../../shared/errors.js";
+import { kmsErrorOf } from "../../../enclave/kms/kms-errors.js";
+import { ServiceError } from "../../../shared/errors.js";
 
 const answered = (name: string, httpStatusCode: number): KMSServiceException =>
   new KMSServiceException({

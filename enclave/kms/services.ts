@@ -3,10 +3,10 @@
  * numbers are bounded here, and what the answers mean is checked by who asks (credentials.ts, kms-gateway.ts).
  */
 import type { Agent } from "node:http";
-import type { ErrorCode } from "../shared/errors.js";
-import { ServiceError } from "../shared/errors.js";
-import { createAddressAgent, requestOver } from "../vsock/http.js";
-import { Gate } from "./gate.js";
+import type { ErrorCode } from "../../shared/errors.js";
+import { ServiceError } from "../../shared/errors.js";
+import { createAddressAgent, requestOver } from "../../vsock/http.js";
+import { Gate } from "../gate.js";
 
 export interface ServicesRequest {
   readonly method: "GET" | "POST";

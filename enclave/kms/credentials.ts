@@ -6,11 +6,11 @@
  * visible in `state` while the old credentials still last.
  */
 import { z } from "zod";
-import type { ErrorCode } from "../shared/errors.js";
-import { ServiceError, toServiceError } from "../shared/errors.js";
-import { parseJson } from "../shared/wire.js";
-import type { Clock } from "./clock.js";
-import type { Logger } from "./log.js";
+import type { ErrorCode } from "../../shared/errors.js";
+import { ServiceError, toServiceError } from "../../shared/errors.js";
+import { parseJson } from "../../shared/wire.js";
+import type { Clock } from "../clock.js";
+import type { Logger } from "../log.js";
 import type { ServicesClient } from "./services.js";
 
 const schema = z.strictObject({

@@ -4,12 +4,12 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { openCiphertextForRecipient, recipientOpener } from "../../enclave/ciphertext-for-recipient.js";
-import { ServiceError } from "../../shared/errors.js";
-import { sealForRecipient } from "../../simulator/kms/ciphertext-for-recipient.js";
-import type { Sealing } from "../support/cms-builder.js";
-import { encodeEnvelope, seal } from "../support/cms-builder.js";
-import { needsOpenssl, openssl } from "../support/openssl.js";
+import { openCiphertextForRecipient, recipientOpener } from "../../../enclave/kms/ciphertext-for-recipient.js";
+import { ServiceError } from "../../../shared/errors.js";
+import { sealForRecipient } from "../../../simulator/kms/ciphertext-for-recipient.js";
+import type { Sealing } from "../../support/cms-builder.js";
+import { encodeEnvelope, seal } from "../../support/cms-builder.js";
+import { needsOpenssl, openssl } from "../../support/openssl.js";
 
 const recipient = generateKeyPairSync("rsa", { modulusLength: 2048 });
 const stranger = generateKeyPairSync("rsa", { modulusLength: 2048 });

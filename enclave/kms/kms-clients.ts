@@ -5,10 +5,10 @@
  */
 import type { KMSClientConfig } from "@aws-sdk/client-kms";
 import { KMSClient } from "@aws-sdk/client-kms";
-import { ServiceError } from "../shared/errors.js";
+import { ServiceError } from "../../shared/errors.js";
+import type { Configuration } from "../configuration.js";
 import { amazonRoots } from "./amazon-roots.js";
 import { attestKms } from "./attest-kms.js";
-import type { Configuration } from "./configuration.js";
 import type { CredentialsCache } from "./credentials.js";
 import { kmsHostname } from "./kms-endpoint.js";
 import { allowOnly, GatewayHandler } from "./kms-gateway.js";

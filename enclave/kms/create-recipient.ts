@@ -1,9 +1,9 @@
 /** A recipient for `attestKms` by itself, for programs that use the attested KMSClient without this package's service. */
-import type { Nsm } from "../shared/nsm.js";
-import type { Clock } from "./clock.js";
-import { systemClock } from "./clock.js";
-import { RECIPIENT_DEFAULTS } from "./configuration.js";
-import { NsmClient } from "./nsm.js";
+import type { Nsm } from "../../shared/nsm.js";
+import type { Clock } from "../clock.js";
+import { systemClock } from "../clock.js";
+import { RECIPIENT_DEFAULTS } from "../configuration.js";
+import { NsmClient } from "../nsm.js";
 import type { PinnedKeys } from "./pinned-keys.js";
 import type { Recipient, RecipientLimits } from "./recipient.js";
 import { RecipientKeys } from "./recipient.js";

@@ -4,8 +4,8 @@
  */
 import type { KMSClient } from "@aws-sdk/client-kms";
 import { DecryptCommand, GenerateDataKeyCommand, GenerateRandomCommand } from "@aws-sdk/client-kms";
-import { toBase64, wipe } from "../shared/bytes.js";
-import { ServiceError } from "../shared/errors.js";
+import { toBase64, wipe } from "../../shared/bytes.js";
+import { ServiceError } from "../../shared/errors.js";
 import type {
   DataKeyRequest,
   DataKeyResponse,
@@ -15,11 +15,11 @@ import type {
   MessageDecryptResponse,
   RandomRequest,
   RandomResponse,
-} from "../shared/wire.js";
-import { bytesOf } from "../shared/wire.js";
-import type { KmsHealth } from "./health.js";
-import type { KmsClients } from "./kms-clients.js";
-import type { MessageOpener } from "./messages.js";
+} from "../../shared/wire.js";
+import { bytesOf } from "../../shared/wire.js";
+import type { KmsHealth } from "../health.js";
+import type { KmsClients } from "../kms/kms-clients.js";
+import type { MessageOpener } from "../kms/messages.js";
 
 export interface OperationsOptions {
   readonly kms: Pick<KmsClients, "operations">;
