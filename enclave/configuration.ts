@@ -8,7 +8,7 @@ import { ServiceError } from "../shared/errors.js";
 import { parseJson } from "../shared/wire.js";
 import { isAliasName, PinnedKeys, regionOfKeyArn } from "./kms/pinned-keys.js";
 
-const MAX_CONFIGURATION_BYTES = 256 * 1024;
+const MAX_CONFIGURATION_BYTES = 1024 * 1024;
 
 const key = z.strictObject({
   arn: z
@@ -58,19 +58,138 @@ const limits = z.strictObject({
   maxEncryptedDataKeys: z.int().min(1).max(16).default(4),
 });
 
+/** The name of an operation or function, as in its path below `/v1/`. */
+const operationName = z
+  .string()
+  .regex(
+    /^[a-z][a-z0-9-]*(\/[a-z][a-z0-9-]*)?$/,
+    "expected the name of an operation, such as decrypt or functions/NAME",
+  );
+
+const sealed = z.strictObject({
+  /** How long a key is published for new requests. */
+  keyMaxAgeSeconds: z.int().min(60).max(604_800).default(86_400),
+  /** How long requests to a key that is no longer published are still accepted. */
+  overlapSeconds: z.int().min(0).max(86_400).default(3_600),
+  /** How far the date of a sealed request may be from the enclave's clock, either way. */
+  windowSeconds: z.int().min(5).max(300).default(60),
+  /** Requests that are remembered, so that none is served twice; when so many are, further ones are refused. */
+  maxRemembered: z.int().min(1_000).max(2_000_000).default(100_000),
+});
+
+const generatedCertificate = z.strictObject({
+  certificate: z.literal("generated"),
+  /** How long one key and certificate serve new connections. */
+  maxAgeSeconds: z.int().min(3_600).max(2_592_000).default(604_800),
+});
+
+const providedCertificate = z.strictObject({
+  certificate: z.literal("provided"),
+  /** PEM, the end-entity certificate first. */
+  chain: z.array(z.string()).min(1).max(8),
+  /** The private key (PKCS #8 DER), encrypted by AWS KMS under a key of `kms.keys`, with this encryption context. */
+  privateKey: z.strictObject({
+    ciphertext: z.string(),
+    keyId: z.string(),
+    encryptionContext: z.record(z.string(), z.string()),
+  }),
+  /** PEM of the CAs of which one must have issued it, and whatever renews it. */
+  issuers: z.array(z.string().refine(isCaCertificate, "expected the PEM of one CA certificate")).min(1).max(16),
+  /** How often the parent is asked for a renewed certificate. */
+  renewalCheckSeconds: z.int().min(60).max(86_400).default(3_600),
+});
+
+const channels = z.strictObject({
+  /** The operations that answer over the plain channel, where the parent reads them, each by its name. */
+  parent: z.array(operationName).max(100).default([]),
+  sealed: sealed.prefault({}),
+  /** Attested TLS; not served where it is left out. */
+  tls: z.discriminatedUnion("certificate", [generatedCertificate, providedCertificate]).optional(),
+});
+
+/** RFC 7518 §3.1 and RFC 8037, without the symmetric algorithms and without RSASSA-PKCS1-v1_5 below 2048 bits (the parser of keys sees to that). */
+const TOKEN_ALGORITHMS = [
+  "ES256",
+  "ES384",
+  "ES512",
+  "EdDSA",
+  "PS256",
+  "PS384",
+  "PS512",
+  "RS256",
+  "RS384",
+  "RS512",
+] as const;
+
+const issuer = z.strictObject({
+  /** Stands before the subject in the names of principals: NAME/SUBJECT. */
+  name: z.string().regex(/^[a-z][a-z0-9-]{0,31}$/, "expected a short name in lower case"),
+  /** `iss`, literally. */
+  issuer: z.string().min(1).max(1024),
+  /** One of these must be in `aud`. */
+  audiences: z.array(z.string().min(1).max(1024)).min(1).max(16),
+  algorithms: z.array(z.enum(TOKEN_ALGORITHMS)).min(1),
+  /** RFC 7517: public keys alone. Checked by authorization/tokens.ts. */
+  jwks: z.strictObject({ keys: z.array(z.record(z.string(), z.unknown())).min(1).max(32) }),
+  /** `whereBound`: a token with `cnf` needs a proof. `required`: every token must have `cnf`, and needs a proof. */
+  proofOfPossession: z.enum(["whereBound", "required"]).default("whereBound"),
+});
+
+const budgets = z.strictObject({
+  requestsPerMinute: z.int().min(1).max(1_000_000).default(600),
+  /** Of request and answer bodies together. */
+  bytesPerMinute: z
+    .int()
+    .min(1_024)
+    .max(100_000_000_000)
+    .default(64 * 1024 * 1024),
+  maxConcurrent: z.int().min(1).max(4_096).default(32),
+  /** Principals whose use is remembered; while so many are active, others are refused. */
+  maxPrincipals: z.int().min(1).max(1_000_000).default(10_000),
+});
+
+/** A text, or its lines. */
+const text = z
+  .union([z.string(), z.array(z.string())], "expected a text, or a list of its lines")
+  .transform((given) => (typeof given === "string" ? given : given.join("\n")));
+
+const authorization = z.strictObject({
+  issuers: z.array(issuer).min(1).max(16),
+  /** How far an issuer's clock may be from the enclave's. */
+  skewSeconds: z.int().min(0).max(300).default(30),
+  /** Since `iat`, whatever `exp` says. */
+  maxTokenAgeSeconds: z.int().min(60).max(86_400).default(3_600),
+  /** Cedar schema, in its human-readable form. */
+  schema: text,
+  /** Cedar policies. What none of them permits is denied. */
+  policies: text,
+  /** What may be written to the log besides what always is. */
+  loggable: z
+    .strictObject({
+      /** Names of pairs of the encryption context whose values may be logged. */
+      encryptionContext: z.array(z.string().min(1).max(1024)).max(100).default([]),
+    })
+    .prefault({}),
+  budgets: budgets.prefault({}),
+});
+
 const schema = z.strictObject({
   version: z.literal(1),
   kms,
-  channels: z.strictObject({
-    /** `reveal`: operations answer the parent in plain. `closed`: only attestation and health do. */
-    parent: z.enum(["reveal", "closed"]),
-  }),
+  channels,
+  authorization,
   recipient: recipient.prefault({}),
   limits: limits.prefault({}),
 });
 
 /** The configuration as it was written, with defaults filled in. */
 export type ConfigurationDocument = z.infer<typeof schema>;
+
+export type AuthorizationConfiguration = ConfigurationDocument["authorization"];
+export type IssuerConfiguration = AuthorizationConfiguration["issuers"][number];
+export type BudgetLimits = AuthorizationConfiguration["budgets"];
+export type SealedLimits = ConfigurationDocument["channels"]["sealed"];
+export type TlsConfiguration = NonNullable<ConfigurationDocument["channels"]["tls"]>;
 
 /** A checked configuration. */
 export interface Configuration extends ConfigurationDocument {

@@ -20,7 +20,7 @@ import type { NsmClient } from "../nsm.js";
 import type { Operations } from "./operations.js";
 
 /** What carries a request. */
-export type Channel = keyof Configuration["channels"];
+export type Channel = "parent" | "sealed" | "tls";
 
 export interface RoutedRequest {
   readonly query: URLSearchParams;
@@ -78,8 +78,8 @@ export class Router {
     if (route === undefined) throw new ServiceError("ERR_NOT_FOUND", "expected the path of an operation");
     if (route.method !== method)
       throw new ServiceError("ERR_METHOD_NOT_ALLOWED", `expected the method ${route.method}`);
-    if (operation && this.#channels[channel] !== "reveal") {
-      throw new ServiceError("ERR_CHANNEL_CLOSED", `expected channels.${channel} to be "reveal", it is "closed"`);
+    if (operation && channel === "parent" && !this.#channels.parent.includes(operation.name)) {
+      throw new ServiceError("ERR_CHANNEL_CLOSED", `expected channels.parent to name ${operation.name}, it does not`);
     }
     return route;
   }
