@@ -2,6 +2,8 @@
  * The part of @aws-crypto/client-node that is used here: its own types do not compile under exactOptionalPropertyTypes.
  * The client's `encrypt` is for tests and tools.
  */
+import type { Duplex } from "node:stream";
+
 export interface EncryptedDataKey {
   readonly providerId: string;
   readonly providerInfo: string;
@@ -94,4 +96,6 @@ export declare function buildClient(options: {
     materials: KeyringNode | NodeMaterialsManager,
     message: Uint8Array,
   ): Promise<{ readonly plaintext: Uint8Array; readonly messageHeader: MessageHeader }>;
+  /** Emits "MessageHeader" when the header has been authenticated. `maxBodySize` bounds frames. */
+  decryptStream(materials: KeyringNode | NodeMaterialsManager, options: { maxBodySize: number }): Duplex;
 };

@@ -77,6 +77,12 @@ const sealed = z.strictObject({
   maxRemembered: z.int().min(1_000).max(2_000_000).default(100_000),
 });
 
+/** Or there would be more keys at a time than there are identifiers for them. */
+const boundedOverlap = sealed.refine(({ keyMaxAgeSeconds, overlapSeconds }) => overlapSeconds <= keyMaxAgeSeconds, {
+  path: ["overlapSeconds"],
+  message: "expected at most keyMaxAgeSeconds",
+});
+
 const generatedCertificate = z.strictObject({
   certificate: z.literal("generated"),
   /** How long one key and certificate serve new connections. */
@@ -102,7 +108,7 @@ const providedCertificate = z.strictObject({
 const channels = z.strictObject({
   /** The operations that answer over the plain channel, where the parent reads them, each by its name. */
   parent: z.array(operationName).max(100).default([]),
-  sealed: sealed.prefault({}),
+  sealed: boundedOverlap.prefault({}),
   /** Attested TLS; not served where it is left out. */
   tls: z.discriminatedUnion("certificate", [generatedCertificate, providedCertificate]).optional(),
 });

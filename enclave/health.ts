@@ -28,8 +28,16 @@ export interface KmsState {
   readonly ageSeconds: number | undefined;
 }
 
-/** Refusals that KMS gives for one request say nothing about whether it can be reached. */
-const SAYS_NOTHING: ReadonlySet<ErrorCode> = new Set(["ERR_KMS_DENIED", "ERR_KMS_REFUSED", "ERR_KMS_KEY", "ERR_BUSY"]);
+/** What says something about KMS or the way to it; all else is about one request. */
+const SAYS_SOMETHING: ReadonlySet<ErrorCode> = new Set([
+  "ERR_CMS_MALFORMED",
+  "ERR_CREDENTIALS",
+  "ERR_KMS_ANSWER",
+  "ERR_KMS_UNAVAILABLE",
+  "ERR_KMS_UNTRUSTED",
+  "ERR_NSM",
+  "ERR_TIMEOUT",
+]);
 
 /** Remembers how the last call to KMS ended. */
 export class KmsHealth {
@@ -48,7 +56,7 @@ export class KmsHealth {
       return result;
     } catch (cause) {
       const error = kmsErrorOf(cause);
-      if (error instanceof ServiceError && !SAYS_NOTHING.has(error.code)) {
+      if (error instanceof ServiceError && SAYS_SOMETHING.has(error.code)) {
         this.#last = { atMs: this.#clock.monotonicMs(), failure: error.code };
       }
       throw error;

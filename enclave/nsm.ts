@@ -25,6 +25,14 @@ export interface NsmLimits {
 
 export const NSM_LIMITS: NsmLimits = { deadlineMs: 5_000, maxWaiting: 64 };
 
+export interface NsmClientOptions {
+  readonly limits?: NsmLimits;
+  /** Told of each document as it comes from the device. */
+  readonly onDocument?: (document: Uint8Array) => void;
+}
+
+const noted = (): undefined => undefined;
+
 /** What an attestation document is made for. */
 export type AttestationPurpose = "kms" | "caller";
 
@@ -42,14 +50,16 @@ export class NsmClient {
   readonly #device: Nsm;
   readonly #clock: Clock;
   readonly #limits: NsmLimits;
+  readonly #onDocument: (document: Uint8Array) => void;
   readonly #lanes: Readonly<Record<Lane, Waiting[]>> = { control: [], kms: [], caller: [] };
   #serving = false;
   #state: NsmState = "unused";
 
-  constructor(device: Nsm, clock: Clock, limits: NsmLimits = NSM_LIMITS) {
+  constructor(device: Nsm, clock: Clock, { limits = NSM_LIMITS, onDocument = noted }: NsmClientOptions = {}) {
     this.#device = device;
     this.#clock = clock;
     this.#limits = limits;
+    this.#onDocument = onDocument;
   }
 
   get state(): NsmState {
@@ -83,7 +93,9 @@ export class NsmClient {
 
   /** A fresh attestation document with these fields. */
   async attest(fields: AttestationFields, purpose: AttestationPurpose): Promise<Uint8Array> {
-    return (await this.#request({ kind: "Attestation", ...fields }, "Attestation", purpose)).document;
+    const { document } = await this.#request({ kind: "Attestation", ...fields }, "Attestation", purpose);
+    this.#onDocument(document);
+    return document;
   }
 
   async #request<K extends NsmResponse["kind"]>(request: NsmRequest, kind: K, lane: Lane): Promise<Answer<K>> {

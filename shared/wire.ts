@@ -31,16 +31,26 @@ function base64(min: number, max: number) {
 }
 
 const keyId = z.string().min(1).max(MAX_KEY_ID_LENGTH);
-const encryptionContext = z
+/** Pairs of text; the one name that records drop without a word is refused. */
+export const encryptionContext = z
   .custom<object>((value) => typeof value === "object" && value !== null && !Object.hasOwn(value, "__proto__"), {
     message: "expected an object without a field named __proto__",
   })
   .pipe(z.record(z.string().min(1).max(1024), z.string().max(8192)));
 
-/** `GET /attestation?nonce=`: the nonce is unpadded base64url of 16 to 512 bytes. */
-export const attestationResponse = z.strictObject({ document: base64(1, 16384 + 1024) });
+/**
+ * `GET /attestation?nonce=`: the nonce is unpadded base64url of 16 to 512 bytes. The document's `user_data` binds the keys
+ * beside it (attestation/endpoint-keys.ts).
+ */
+export const attestationResponse = z.strictObject({
+  document: base64(1, 16384 + 1024),
+  /** RFC 9458 §3.2. */
+  keyConfigurations: base64(1, 4096),
+  /** DER SubjectPublicKeyInfo; absent where the enclave serves no TLS. */
+  tlsKey: base64(1, 1024).optional(),
+});
 
-/** `POST /v1/decrypt`: KMS Decrypt. `keyId` is required by KMS for asymmetric keys only. */
+/** `POST /v1/decrypt`: KMS Decrypt. `keyId` may be left out where the enclave's configuration names one key. */
 export const decryptRequest = z.strictObject({
   ciphertext: base64(1, MAX_CIPHERTEXT_BYTES),
   keyId: keyId.optional(),
@@ -65,6 +75,17 @@ export const dataKeyResponse = z.strictObject({
 export const randomRequest = z.strictObject({ numberOfBytes: z.int().min(1).max(MAX_RANDOM_BYTES) });
 export const randomResponse = z.strictObject({ random: base64(1, MAX_RANDOM_BYTES) });
 
+/** `POST /v1/functions/NAME`: a function of the application on the plaintext of one ciphertext or message, or on neither. */
+export const functionRequest = z.strictObject({
+  ciphertext: base64(1, MAX_CIPHERTEXT_BYTES).optional(),
+  message: base64(1, 700 * 1024).optional(),
+  keyId: keyId.optional(),
+  encryptionContext: encryptionContext.optional(),
+  /** Of the function's own form. */
+  input: z.unknown().optional(),
+});
+export const functionResponse = z.strictObject({ output: z.unknown() });
+
 /** `POST /v1/messages/decrypt`: a whole AWS Encryption SDK message with key commitment. */
 export const messageDecryptRequest = z.strictObject({
   message: base64(1, 700 * 1024),
@@ -75,6 +96,7 @@ export const messageDecryptResponse = z.strictObject({
   encryptionContext,
 });
 
+export type FunctionRequest = z.infer<typeof functionRequest>;
 export type AttestationResponse = z.infer<typeof attestationResponse>;
 export type DecryptRequest = z.infer<typeof decryptRequest>;
 export type DecryptResponse = z.infer<typeof decryptResponse>;
@@ -99,10 +121,16 @@ export type ProblemDocument = z.infer<typeof problemDocument>;
 /** Media type of problem documents. */
 export const PROBLEM_JSON = "application/problem+json";
 
+/** The problem types that RFC 9458 §5.3 and §6.5.2 register; all others are named by their code. */
+const PROBLEM_TYPES: Partial<Readonly<Record<ErrorCode, string>>> = {
+  ERR_KEY_CONFIGURATION: "https://iana.org/assignments/http-problem-types#ohttp-key",
+  ERR_CLOCK_SKEW: "https://iana.org/assignments/http-problem-types#date",
+};
+
 /** The problem document of a refusal: code, title and request id; the message and cause stay in the local log. */
 export function problemOf(code: ErrorCode, requestId: string): ProblemDocument {
   const { status, title } = ERRORS[code];
-  return { type: `urn:nitro-decrypt:error:${code}`, title, status, code, requestId };
+  return { type: PROBLEM_TYPES[code] ?? `urn:nitro-decrypt:error:${code}`, title, status, code, requestId };
 }
 
 /** The error that a problem document stands for; ERR_INTERNAL when it is not one of ours. */
@@ -156,6 +184,23 @@ export function parseJson<T>(schema: z.ZodType<T>, text: string, code: ErrorCode
   return parseWith(schema, value, code);
 }
 
+const HTTP_DATE = /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d{2} (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) \d{4} \d{2}:\d{2}:\d{2} GMT$/;
+
+/** Milliseconds since 1970 of an IMF-fixdate (RFC 9110 §5.6.7), or undefined if `text` is none. */
+export function parseHttpDate(text: string): number | undefined {
+  const ms = HTTP_DATE.test(text) ? Date.parse(text) : Number.NaN;
+  return Number.isNaN(ms) ? undefined : ms;
+}
+
+/** The text of a body. @throws ServiceError ERR_MESSAGE_MALFORMED when it is not UTF-8. */
+export function decodeUtf8(body: Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(body);
+  } catch {
+    throw new ServiceError("ERR_MESSAGE_MALFORMED", "expected the body to be UTF-8");
+  }
+}
+
 /** Bytes of a field that a schema above has already checked. */
 export function bytesOf(text: string): Uint8Array<ArrayBuffer> {
   const bytes = fromBase64(text);
@@ -164,3 +209,6 @@ export function bytesOf(text: string): Uint8Array<ArrayBuffer> {
 }
 
 export { toBase64 as base64Of };
+
+/** The trailer of a streamed answer: OK, or the code of what went wrong after its head had been sent. */
+export const OUTCOME_TRAILER = "outcome";

@@ -1,80 +1,96 @@
 /**
- * The enclave's HTTP server, on node:http: the plain channel from the parent. It bounds everything that the other side
- * decides on (PITFALLS 15): heads, bodies, times, requests at a time, and how long a slow reader may take an answer.
- * Failures become problem documents with a code and a request id; the rest stays in the log.
+ * The enclave's HTTP server, on node:http: the plain channel from the parent, which also carries sealed requests, and the
+ * inside of attested TLS. It bounds everything that the other side decides on (PITFALLS 15): heads, bodies, times,
+ * requests at a time, and how long a slow reader may take an answer. Failures become problem documents with a code and a
+ * request id; the rest stays in the log.
  */
 import { randomUUID } from "node:crypto";
-import type { IncomingMessage, Server, ServerResponse } from "node:http";
-import { createServer } from "node:http";
-import { concatBytes, utf8, wipe } from "../../shared/bytes.js";
-import { ServiceError, toServiceError } from "../../shared/errors.js";
+import type { IncomingMessage, RequestListener, Server, ServerOptions, ServerResponse } from "node:http";
+import { utf8, wipe } from "../../shared/bytes.js";
+import { toServiceError } from "../../shared/errors.js";
 import { PROBLEM_JSON, problemOf } from "../../shared/wire.js";
 import { onceGone } from "../../vsock/exchange.js";
-import { listenAt } from "../../vsock/transport.js";
 import type { Clock } from "../clock.js";
 import { withinDeadline } from "../deadline.js";
 import { Gate } from "../gate.js";
-import type { LogFields, Logger } from "../log.js";
-import type { Channel, Route, RoutedAnswer, Router } from "../operations/router.js";
+import type { Route, RoutedAnswer, RoutedRequest } from "../operations/route.js";
+import { mediaTypeOf, parseTarget } from "./http-request.js";
+import { requestBody } from "./request-body.js";
+import type { RequestLog } from "./request-log.js";
+import type { Exchange as Sending } from "./sender.js";
+import { SEND_MS, Sender } from "./sender.js";
 
 const HEAD_MS = 10_000;
 const MAX_HEAD_BYTES = 16 * 1024;
 /** How often node:http looks for requests that take too long to arrive. */
 const CHECK_MS = 1_000;
-/** For the other side to take an answer, which is held in memory until then. */
-const SEND_MS = 10_000;
 /** For requests under way when the server closes. */
 const GRACE_MS = 10_000;
 const MAX_CONNECTIONS = 8_192;
 
 const UUID = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
 
+/** node:http's or node:https's. */
+export type HttpServer = Pick<
+  Server,
+  "on" | "close" | "closeIdleConnections" | "closeAllConnections" | "maxConnections" | "timeout"
+>;
+
+/** What a channel is, as far as the server needs to know. */
+export interface ServedChannel {
+  readonly name: "parent" | "tls";
+  /** Whether bodies may be streams: then a request may take as long as it moves. */
+  readonly streams: boolean;
+  /** Makes the server that accepts connections. */
+  readonly create: (options: ServerOptions, listener: RequestListener) => HttpServer;
+  /** Makes it listen. @throws ServiceError ERR_ADDRESS. */
+  readonly listen: (server: HttpServer) => Promise<void>;
+  /** The route of a request. @throws ServiceError when there is none. */
+  readonly match: (request: { method: string; path: string; contentType: string }) => Route;
+  /** The key that the other side of `request`'s connection has been shown; undefined where there is none. */
+  readonly connectionKey: (request: IncomingMessage) => Uint8Array | undefined;
+}
+
 export interface EnclaveServerOptions {
-  readonly router: Router;
-  /** The channel that this server is. */
-  readonly channel: Channel;
-  readonly maxConcurrentRequests: number;
+  readonly channel: ServedChannel;
+  /** Requests at a time; shared by the servers of an enclave. */
+  readonly gate: Gate;
   readonly requestDeadlineMs: number;
   readonly clock: Clock;
-  readonly log: Logger;
+  readonly log: RequestLog;
 }
 
 /** A request with what is known about it so far. */
-interface Exchange {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
-  readonly requestId: string;
+interface Exchange extends Sending {
   readonly startedAtMs: number;
+  route: Route | undefined;
 }
 
 export class EnclaveServer {
   readonly #options: EnclaveServerOptions;
-  readonly #http: Server;
-  readonly #gate: Gate;
+  readonly #http: HttpServer;
+  readonly #sender: Sender;
   #closing = false;
 
   constructor(options: EnclaveServerOptions) {
+    const { channel, requestDeadlineMs } = options;
     this.#options = options;
-    this.#gate = new Gate("requests", { maxConcurrent: options.maxConcurrentRequests, maxQueued: 0 });
+    this.#sender = new Sender(options.clock);
     const limits = {
-      headersTimeout: Math.min(HEAD_MS, options.requestDeadlineMs),
-      requestTimeout: options.requestDeadlineMs,
+      headersTimeout: Math.min(HEAD_MS, requestDeadlineMs),
+      requestTimeout: channel.streams ? 0 : requestDeadlineMs,
       connectionsCheckingInterval: CHECK_MS,
       maxHeaderSize: MAX_HEAD_BYTES,
     };
-    this.#http = createServer(limits, (request, response) => {
-      const startedAtMs = options.clock.monotonicMs();
-      const exchange = { request, response, requestId: requestIdOf(request), startedAtMs };
-      this.#serve(exchange).catch((error: unknown) => this.#refuse(exchange, undefined, error));
-    });
+    this.#http = channel.create(limits, (request, response) => this.#accept(request, response));
     this.#http.maxConnections = MAX_CONNECTIONS;
-    this.#http.timeout = options.requestDeadlineMs + SEND_MS; // silence in both directions
+    this.#http.timeout = requestDeadlineMs + SEND_MS; // silence in both directions
   }
 
   /** Starts to listen. @throws ServiceError ERR_ADDRESS. */
-  async listen(address: string): Promise<void> {
-    await listenAt(this.#http, address);
-    this.#http.on("error", () => this.#options.log.error({ code: "ERR_INTERNAL" }, "the server could not accept"));
+  async listen(): Promise<void> {
+    await this.#options.channel.listen(this.#http);
+    this.#http.on("error", () => this.#options.log.fault("the server could not accept"));
   }
 
   /** Takes no more requests, and waits for those under way, for a while. */
@@ -89,95 +105,92 @@ export class EnclaveServer {
     cancel();
   }
 
+  #accept(request: IncomingMessage, response: ServerResponse): void {
+    const startedAtMs = this.#options.clock.monotonicMs();
+    const exchange: Exchange = { request, response, requestId: requestIdOf(request), startedAtMs, route: undefined };
+    this.#serve(exchange).catch((error: unknown) => this.#refuse(exchange, error));
+  }
+
   async #serve(exchange: Exchange): Promise<void> {
-    const { request } = exchange;
-    const { router, channel } = this.#options;
-    let route: Route | undefined;
-    try {
-      const target = parseTarget(request);
-      route = router.match(channel, request.method ?? "", target.pathname);
-      const matched = route;
-      assertContentType(request, matched);
-      const serve = (): Promise<void> => this.#answer(exchange, matched, target.searchParams);
-      await (matched.always ? serve() : this.#gate.run(serve));
-    } catch (error) {
-      this.#refuse(exchange, route, error);
-    }
+    const { channel, gate } = this.#options;
+    const { method = "", url = "", headers } = exchange.request;
+    const target = parseTarget(url);
+    const contentType = mediaTypeOf(headers["content-type"]);
+    const route = channel.match({ method, path: target.pathname, contentType });
+    exchange.route = route;
+    const serve = (): Promise<void> => this.#answer(exchange, route, target);
+    await (route.always ? serve() : gate.run(serve));
   }
 
   /** Serves one request to the end of its answer: until then it counts as one of those at a time. */
-  async #answer(exchange: Exchange, route: Route, query: URLSearchParams): Promise<void> {
+  async #answer(exchange: Exchange, route: Route, target: URL): Promise<void> {
     const { clock, requestDeadlineMs: deadlineMs } = this.#options;
     const gone = new AbortController();
     onceGone(exchange.request, exchange.response, () => gone.abort());
-    const answer = await withinDeadline({ clock, deadlineMs, what: route.name }, async (deadline) => {
-      const body = await readBody(exchange.request, route.maxBodyBytes);
-      return route.serve({ query, body, signal: AbortSignal.any([deadline, gone.signal]) });
+    const answer = await withinDeadline({ clock, deadlineMs, what: route.name }, (deadline) => {
+      // A stream is not bound by the deadline of its beginning.
+      const signal = this.#options.channel.streams ? gone.signal : AbortSignal.any([deadline, gone.signal]);
+      return route.serve(this.#routed(exchange, target, signal));
     });
     try {
-      await this.#send(exchange, 200, "application/json", answer.body);
+      await this.#send(exchange, answer);
     } finally {
-      wipe(answer.body);
+      answer.release?.();
     }
-    if (!route.always) this.#options.log.info(this.#logFields(exchange, route, 200, answer), "served");
   }
 
-  /** Sends an answer and waits until it is gone; a reader that is too slow for it loses the connection. */
-  async #send(
-    { request, response, requestId }: Exchange,
-    status: number,
-    type: string,
-    body: Uint8Array,
-  ): Promise<void> {
-    if (response.destroyed || request.socket.destroyed) return;
-    const closed = new Promise<void>((resolve) => {
-      onceGone(request, response, resolve);
-    });
-    const cancel = this.#options.clock.after(SEND_MS, () => request.socket.destroy());
-    // A body that was not read to its end would be taken for the next request.
-    const last = this.#closing || !request.complete;
-    response.writeHead(status, {
-      "content-type": type,
-      "content-length": body.length,
-      "cache-control": "no-store",
-      "x-request-id": requestId,
-      ...(last ? { connection: "close" } : {}),
-    });
-    response.end(body);
-    await closed;
-    cancel();
+  #routed({ request, requestId }: Exchange, target: URL, signal: AbortSignal): RoutedRequest {
+    const { name: channel, streams, connectionKey } = this.#options.channel;
+    const { method = "", headers } = request;
+    return {
+      ...{ channel, requestId, method, signal },
+      path: target.pathname,
+      query: target.searchParams,
+      fields: {
+        authorization: headers.authorization,
+        dpop: textOf(headers.dpop),
+        contentType: mediaTypeOf(headers["content-type"]),
+        encryptionContext: textOf(headers["encryption-context"]),
+      },
+      body: requestBody(request, streams),
+      connectionKey: connectionKey(request),
+      assertFirst: () => undefined, // sealed requests can be repeated by who carries them; these have a connection
+    };
   }
 
-  #refuse(exchange: Exchange, route: Route | undefined, error: unknown): void {
+  async #send(exchange: Exchange, { body, contentType, fields, keyArn }: RoutedAnswer): Promise<void> {
+    const { log } = this.#options;
+    const head = { status: 200, contentType, ...(fields ? { fields } : {}), last: this.#isLast(exchange) };
+    if (body instanceof Uint8Array) {
+      await this.#sender.whole(exchange, head, body).finally(() => wipe(body));
+      return log.served(this.#logged(exchange), keyArn);
+    }
+    const failure = await this.#sender.stream(exchange, head, body);
+    if (failure) log.refused(this.#logged(exchange), failure, head.status);
+    else log.served(this.#logged(exchange), keyArn);
+  }
+
+  #refuse(exchange: Exchange, error: unknown): void {
     const refusal = toServiceError(error);
     const problem = problemOf(refusal.code, exchange.requestId);
-    const unexpected =
-      refusal.cause instanceof Error && refusal.code === "ERR_INTERNAL" ? refusal.cause.name : undefined;
-    const fields: LogFields = {
-      ...this.#logFields(exchange, route, problem.status),
-      code: refusal.code,
-      reason: refusal.message,
-      ...(unexpected === undefined ? {} : { errorName: unexpected }),
-    };
-    if (unexpected === undefined) this.#options.log.warn(fields, "refused");
-    else this.#options.log.error(fields, "failed");
+    this.#options.log.refused(this.#logged(exchange), refusal, problem.status);
     if (exchange.response.headersSent) {
       exchange.response.destroy();
       return;
     }
-    this.#send(exchange, problem.status, PROBLEM_JSON, utf8(JSON.stringify(problem))).catch(() => {
+    const head = { status: problem.status, contentType: PROBLEM_JSON, last: this.#isLast(exchange) };
+    this.#sender.whole(exchange, head, utf8(JSON.stringify(problem))).catch(() => {
       exchange.response.destroy(); // the refusal could not be told; the connection ends, the process does not
     });
   }
 
-  #logFields(exchange: Exchange, route: Route | undefined, status: number, answer?: RoutedAnswer): LogFields {
-    return {
-      requestId: exchange.requestId,
-      status,
-      elapsedMs: Math.round(this.#options.clock.monotonicMs() - exchange.startedAtMs),
-      ...(route ? { operation: route.name } : {}),
-      ...(answer?.keyArn === undefined ? {} : { keyArn: answer.keyArn }),
-    };
+  /** A body that was not read to its end would be taken for the next request. */
+  #isLast({ request }: Exchange): boolean {
+    return this.#closing || !request.complete;
+  }
+
+  #logged({ requestId, startedAtMs, route }: Exchange) {
+    return { requestId, startedAtMs, route, channel: this.#options.channel.name };
   }
 }
 
@@ -187,41 +200,6 @@ function requestIdOf(request: IncomingMessage): string {
   return typeof given === "string" && UUID.test(given) ? given.toLowerCase() : randomUUID();
 }
 
-function parseTarget(request: IncomingMessage): URL {
-  const target = request.url ?? "";
-  if (!target.startsWith("/") || !URL.canParse(target, "http://enclave")) {
-    throw new ServiceError("ERR_NOT_FOUND", "expected the path of an operation");
-  }
-  return new URL(target, "http://enclave");
-}
-
-function assertContentType(request: IncomingMessage, route: Route): void {
-  if (route.maxBodyBytes === 0) return;
-  const [type = ""] = (request.headers["content-type"] ?? "").split(";");
-  if (type.trim().toLowerCase() !== "application/json") {
-    throw new ServiceError("ERR_CONTENT_TYPE", "expected a body of type application/json");
-  }
-}
-
-/** The whole body. @throws ServiceError ERR_MESSAGE_TOO_LARGE, before more than `maxBytes` are in memory. */
-async function readBody(request: IncomingMessage, maxBytes: number): Promise<Uint8Array> {
-  if (Number(request.headers["content-length"] ?? 0) > maxBytes) throw tooLarge(maxBytes);
-  const parts: Uint8Array[] = [];
-  let length = 0;
-  // Not `for await`: leaving such a loop would destroy the connection, and the refusal could not be sent.
-  return new Promise((resolve, reject) => {
-    request.on("data", (part: Uint8Array) => {
-      length += part.length;
-      if (length <= maxBytes) parts.push(part);
-      else {
-        request.pause();
-        reject(tooLarge(maxBytes));
-      }
-    });
-    request.once("end", () => resolve(concatBytes(...parts)));
-    request.once("error", () => reject(new ServiceError("ERR_MESSAGE_MALFORMED", "the request ended within its body")));
-  });
-}
-
-const tooLarge = (maxBytes: number): ServiceError =>
-  new ServiceError("ERR_MESSAGE_TOO_LARGE", `expected a body of at most ${maxBytes} bytes`);
+/** A field that came once. node:http joins repetitions of most fields with commas, which no value of ours has. */
+const textOf = (field: string | string[] | undefined): string | undefined =>
+  Array.isArray(field) ? field.join(", ") : field;

@@ -5,8 +5,11 @@
  * be exchanged (PITFALLS 3, 5), and a forged data key does not open them (PITFALLS 1).
  *
  * Refused: suites without key commitment, more encrypted data keys than the configuration allows, messages for none of
- * the pinned keys, and messages whose context lacks a pair that the caller expects; the last two before KMS is asked.
+ * the pinned keys, for none that the caller may use, and messages whose context lacks a pair that the caller expects; all
+ * but the first before KMS is asked. KMS is asked for keys that the caller may use alone.
  */
+import { PassThrough, Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
 import type { AwsEsdkKMSInterface, DecryptionRequest, NodeMaterialsManager } from "@aws-crypto/client-node";
 import {
   buildClient,
@@ -19,7 +22,7 @@ import { DecryptCommand } from "@aws-sdk/client-kms";
 import { copyBytes, wipe } from "../../shared/bytes.js";
 import { ServiceError } from "../../shared/errors.js";
 import { kmsErrorOf } from "./kms-errors.js";
-import type { PinnedKeys } from "./pinned-keys.js";
+import type { PinnedKey, PinnedKeys } from "./pinned-keys.js";
 
 export interface MessageOpenerOptions {
   /** An attested client. */
@@ -31,6 +34,11 @@ export interface MessageOpenerOptions {
 export interface OpenMessageOptions {
   /** Pairs that the message's own context must have; it may have more. */
   readonly expectedContext: Readonly<Record<string, string>>;
+  /**
+   * Returns when the caller may use `key` for a message with this context, in which the pair that the SDK adds for a
+   * signature is left out. @throws ServiceError otherwise.
+   */
+  readonly authorize: (key: PinnedKey, encryptionContext: Readonly<Record<string, string>>) => void;
   readonly signal?: AbortSignal;
 }
 
@@ -41,8 +49,19 @@ export interface OpenedMessage {
   readonly encryptionContext: Readonly<Record<string, string>>;
 }
 
+/** A message whose header has been authenticated and whose contents come as they are. */
+export interface OpeningMessage {
+  readonly encryptionContext: Readonly<Record<string, string>>;
+  /** Frame by frame, each authenticated. Only its end says that the whole message is; it throws a ServiceError otherwise. */
+  readonly plaintext: AsyncIterable<Uint8Array>;
+}
+
 /** The provider id of KMS in encrypted data keys. */
 const KMS_PROVIDER_ID = "aws-kms";
+/** The pair that the SDK adds to the context of signed messages; no caller chose it. */
+const SIGNATURE_PAIR = "aws-crypto-public-key";
+/** Longest frame of a message that is opened as a stream: so much of it is in memory before it is authenticated. */
+const MAX_FRAME_BYTES = 1024 * 1024;
 
 /** Opens messages; the SDK keeps chunks of plaintext of its own, which only the garbage collector removes. */
 export class MessageOpener {
@@ -60,24 +79,82 @@ export class MessageOpener {
   /**
    * Opens one message. On return all of it has been authenticated.
    * @throws ServiceError ERR_MESSAGE_MALFORMED (no committed message), ERR_KMS_KEY (for none of the pinned keys),
-   *   ERR_ENCRYPTION_CONTEXT, those of an attested Decrypt (`attestKms`, `kmsErrorOf`), ERR_DECRYPTION_FAILED.
+   *   ERR_ENCRYPTION_CONTEXT, what `authorize` throws, those of an attested Decrypt (`attestKms`, `kmsErrorOf`),
+   *   ERR_DECRYPTION_FAILED.
    */
-  async open(message: Uint8Array, { expectedContext, signal }: OpenMessageOptions): Promise<OpenedMessage> {
-    const { client, keys } = this.#options;
-    const attempt = new Attempt(client, signal);
-    const keyring = new KmsKeyringNode({ clientProvider: () => attempt.kms, keyIds: [...keys.arns] });
-    const materials = checkedMaterials(new NodeDefaultCryptographicMaterialsManager(keyring), attempt, (header) => {
-      assertPinned(header, keys);
-      assertContext(header, expectedContext);
-    });
+  async open(message: Uint8Array, options: OpenMessageOptions): Promise<OpenedMessage> {
+    const attempt = new Attempt(this.#options.client, options.signal);
     try {
-      const { plaintext, messageHeader } = await this.#sdk.decrypt(materials, message);
+      const { plaintext, messageHeader } = await this.#sdk.decrypt(this.#materials(attempt, options), message);
       const owned = copyBytes(plaintext);
       wipe(plaintext);
       return { plaintext: owned, encryptionContext: { ...messageHeader.encryptionContext } };
     } catch {
       throw attempt.failure(); // the SDK's texts name keys and internals: what happened was noted on the way
     }
+  }
+
+  /**
+   * Begins to open a message of any size. On return its header has been authenticated; nothing more is read of `message`
+   * than is taken of the plaintext, and a frame or so.
+   * @throws ServiceError as `open`; so does the plaintext, which also refuses frames over 1 MiB (ERR_DECRYPTION_FAILED).
+   */
+  async openStream(message: AsyncIterable<Uint8Array>, options: OpenMessageOptions): Promise<OpeningMessage> {
+    const attempt = new Attempt(this.#options.client, options.signal);
+    const opening = this.#sdk.decryptStream(this.#materials(attempt, options), { maxBodySize: MAX_FRAME_BYTES });
+    const plaintext = new PassThrough();
+    const header = new Promise<{ readonly encryptionContext: Readonly<Record<string, string>> }>((resolve) => {
+      opening.once("MessageHeader", resolve);
+    });
+    const signal = options.signal ? { signal: options.signal } : {};
+    const source = Readable.from(watched(message, attempt), { objectMode: false });
+    const done = pipeline(source, opening, plaintext, signal);
+    done.catch(() => undefined); // `plaintext` is destroyed with the same error, and whoever reads it is told
+    try {
+      const { encryptionContext } = await Promise.race([header, done.then(ended)]);
+      return { encryptionContext: { ...encryptionContext }, plaintext: parts(plaintext, attempt) };
+    } catch {
+      throw attempt.failure();
+    }
+  }
+
+  #materials(attempt: Attempt, { expectedContext, authorize }: OpenMessageOptions): NodeMaterialsManager {
+    const { keys } = this.#options;
+    return {
+      getEncryptionMaterials: encryptsNothing,
+      decryptMaterials: async (header) => {
+        attempt.headerParsed = true;
+        const keyIds = attempt.noting(() => {
+          const pinned = pinnedKeysOf(header, keys);
+          assertContext(header, expectedContext);
+          return usableKeys(pinned, header, authorize);
+        });
+        const keyring = new KmsKeyringNode({ clientProvider: () => attempt.kms, keyIds });
+        return new NodeDefaultCryptographicMaterialsManager(keyring).decryptMaterials(header);
+      },
+    };
+  }
+}
+
+const ended = (): never => {
+  throw new Error("the message ended within its header");
+};
+
+/** `message`; a failure of whoever sends it is noted as what it is. */
+async function* watched(message: AsyncIterable<Uint8Array>, attempt: Attempt): AsyncGenerator<Uint8Array> {
+  try {
+    yield* message;
+  } catch (error) {
+    attempt.refusal ??= error;
+    throw error;
+  }
+}
+
+async function* parts(plaintext: Readable, attempt: Attempt): AsyncGenerator<Uint8Array> {
+  try {
+    for await (const part of plaintext) yield part;
+  } catch {
+    throw attempt.failure();
   }
 }
 
@@ -104,6 +181,16 @@ class Attempt {
     };
   }
 
+  /** Runs a check; what it throws is why the attempt ends. */
+  noting<T>(check: () => T): T {
+    try {
+      return check();
+    } catch (error) {
+      this.refusal = error;
+      throw error;
+    }
+  }
+
   failure(): unknown {
     if (this.refusal !== undefined) return this.refusal;
     if (!this.headerParsed) {
@@ -117,32 +204,34 @@ const encryptsNothing = (): never => {
   throw new TypeError("MessageOpener: opens messages only");
 };
 
-/** `inner`, asked only for messages whose header passes `check`. */
-function checkedMaterials(
-  inner: NodeMaterialsManager,
-  attempt: Attempt,
-  check: (header: DecryptionRequest) => void,
-): NodeMaterialsManager {
-  return {
-    getEncryptionMaterials: encryptsNothing,
-    decryptMaterials: async (header) => {
-      attempt.headerParsed = true;
-      try {
-        check(header);
-      } catch (error) {
-        attempt.refusal = error;
-        throw error;
-      }
-      return inner.decryptMaterials(header);
-    },
-  };
+/** The pinned keys under which the message's data key is encrypted. */
+function pinnedKeysOf({ encryptedDataKeys }: DecryptionRequest, keys: PinnedKeys): PinnedKey[] {
+  const arns = encryptedDataKeys
+    .filter(({ providerId, providerInfo }) => providerId === KMS_PROVIDER_ID && keys.arns.includes(providerInfo))
+    .map(({ providerInfo }) => providerInfo);
+  if (arns.length === 0) throw new ServiceError("ERR_KMS_KEY", "expected a message for a key of the configuration");
+  return [...new Set(arns)].map((arn) => keys.resolve(arn));
 }
 
-function assertPinned({ encryptedDataKeys }: DecryptionRequest, keys: PinnedKeys): void {
-  const isOurs = encryptedDataKeys.some(
-    ({ providerId, providerInfo }) => providerId === KMS_PROVIDER_ID && keys.arns.includes(providerInfo),
-  );
-  if (!isOurs) throw new ServiceError("ERR_KMS_KEY", "expected a message for a key of the configuration");
+/** The ARNs of those keys that the caller may use; at least one. */
+function usableKeys(
+  pinned: readonly PinnedKey[],
+  { encryptionContext }: DecryptionRequest,
+  authorize: OpenMessageOptions["authorize"],
+): string[] {
+  const { [SIGNATURE_PAIR]: _, ...context } = encryptionContext;
+  const refusals: unknown[] = [];
+  const usable = pinned.filter((key) => {
+    try {
+      authorize(key, context);
+      return true;
+    } catch (error) {
+      refusals.push(error);
+      return false;
+    }
+  });
+  if (usable.length === 0) throw refusals[0];
+  return usable.map(({ arn }) => arn);
 }
 
 function assertContext({ encryptionContext }: DecryptionRequest, expected: Readonly<Record<string, string>>): void {

@@ -63,6 +63,18 @@ export class PinnedKeys {
   }
 
   /**
+   * The pinned key that a request means: the one it names, or the only one there is. Who may use it is decided before KMS
+   * is asked, so a request cannot leave it to the ciphertext which of several keys is used.
+   * @throws ServiceError ERR_KMS_KEY, ERR_MESSAGE_MALFORMED when it names none of several.
+   */
+  resolveOrOnly(keyId: string | undefined): PinnedKey {
+    if (keyId !== undefined) return this.resolve(keyId);
+    const [arn, ...more] = this.#arns;
+    if (arn !== undefined && more.length === 0) return this.resolve(arn);
+    throw new ServiceError("ERR_MESSAGE_MALFORMED", "keyId: expected one, because the configuration names several keys");
+  }
+
+  /**
    * The pinned key that answered.
    * @param answered the KeyId of KMS's answer; KMS always answers with the key ARN.
    * @param asked the key that was asked for; none where KMS finds it in the ciphertext.

@@ -1,98 +1,126 @@
 /**
- * The enclave's operations on KMS keys, as calls of an attested client: the schemas of shared/wire.ts in, their answers
- * out. They know nothing of HTTP or of the channel that carries them.
+ * The enclave's operations on KMS keys: the schemas of shared/wire.ts in, their answers out. Each asks for the key before
+ * it uses it. They know nothing of HTTP or of the channel that carries them.
  */
-import type { KMSClient } from "@aws-sdk/client-kms";
-import { DecryptCommand, GenerateDataKeyCommand, GenerateRandomCommand } from "@aws-sdk/client-kms";
-import { toBase64, wipe } from "../../shared/bytes.js";
+import { GenerateDataKeyCommand, GenerateRandomCommand } from "@aws-sdk/client-kms";
+import type { z } from "zod";
+import { fromBase64, toBase64, utf8, wipe } from "../../shared/bytes.js";
 import { ServiceError } from "../../shared/errors.js";
-import type {
-  DataKeyRequest,
-  DataKeyResponse,
-  DecryptRequest,
-  DecryptResponse,
-  MessageDecryptRequest,
-  MessageDecryptResponse,
-  RandomRequest,
-  RandomResponse,
+import type { DataKeyRequest, DecryptRequest, MessageDecryptRequest, RandomRequest } from "../../shared/wire.js";
+import {
+  bytesOf,
+  dataKeyRequest,
+  decodeUtf8,
+  decryptRequest,
+  encryptionContext,
+  MAX_MESSAGE_REQUEST_BYTES,
+  MAX_REQUEST_BYTES,
+  messageDecryptRequest,
+  parseJson,
+  randomRequest,
 } from "../../shared/wire.js";
-import { bytesOf } from "../../shared/wire.js";
-import type { KmsHealth } from "../health.js";
-import type { KmsClients } from "../kms/kms-clients.js";
-import type { MessageOpener } from "../kms/messages.js";
+import type { Call, Operation } from "./guard.js";
+import { STREAM_TYPE } from "./guard.js";
+import type { Decryption, DecryptionOptions } from "./decryption.js";
+import type { RequestFields, RoutedAnswer } from "./route.js";
+import { jsonAnswer } from "./route.js";
 
-export interface OperationsOptions {
-  readonly kms: Pick<KmsClients, "operations">;
-  readonly messages: MessageOpener;
-  readonly health: KmsHealth;
+export interface OperationsOptions extends Pick<DecryptionOptions, "kms" | "keys" | "health"> {
+  readonly decryption: Decryption;
 }
 
-/**
- * Each method throws, besides what it names, the ServiceErrors of `attestKms` and `kmsErrorOf`. The bytes that KMS sealed
- * are wiped once they are part of the answer.
- */
-export class Operations {
-  readonly #options: OperationsOptions;
+/** Name and shape of an operation with a body in JSON. */
+export function jsonOperation<T>(
+  name: string,
+  schema: z.ZodType<T>,
+  { maxBodyBytes, run }: { readonly maxBodyBytes: number; readonly run: (request: T, call: Call) => Promise<RoutedAnswer> },
+): Operation {
+  const parse = (body: Uint8Array): T => parseJson(schema, decodeUtf8(body), "ERR_MESSAGE_MALFORMED");
+  return { name, maxBodyBytes, run: (body, call) => run(parse(body), call) };
+}
 
-  constructor(options: OperationsOptions) {
-    this.#options = options;
-  }
+/** All of them. They throw, besides what shared/wire.ts refuses, the ServiceErrors of `Decryption`. */
+export function createOperations(options: OperationsOptions): Operation[] {
+  const { decryption } = options;
+  const maxBodyBytes = MAX_REQUEST_BYTES;
+  return [
+    jsonOperation("decrypt", decryptRequest, { maxBodyBytes, run: (request, call) => decrypt(decryption, request, call) }),
+    jsonOperation("data-keys", dataKeyRequest, { maxBodyBytes, run: (request, call) => dataKey(options, request, call) }),
+    jsonOperation("random", randomRequest, { maxBodyBytes, run: (request, call) => random(options, request, call) }),
+    {
+      ...jsonOperation("messages/decrypt", messageDecryptRequest, {
+        maxBodyBytes: MAX_MESSAGE_REQUEST_BYTES,
+        run: (request, call) => decryptMessage(decryption, request, call),
+      }),
+      runStream: (body, call, fields) => decryptStream(decryption, body, { call, fields }),
+    },
+  ];
+}
 
-  /** KMS Decrypt. @throws ServiceError ERR_GATEWAY_REFUSED. */
-  async decrypt(request: DecryptRequest, signal: AbortSignal): Promise<DecryptResponse> {
-    const command = new DecryptCommand({
-      CiphertextBlob: bytesOf(request.ciphertext),
-      KeyId: request.keyId,
-      EncryptionContext: request.encryptionContext,
-      EncryptionAlgorithm: request.encryptionAlgorithm,
-    });
-    const answer = await this.#call((client) => client.send(command, { abortSignal: signal }));
-    return { plaintext: taken(answer.Plaintext), keyId: present(answer.KeyId) };
-  }
+async function decrypt(decryption: Decryption, request: DecryptRequest, call: Call): Promise<RoutedAnswer> {
+  const { plaintext, keyArn } = await decryption.ciphertext(request, call);
+  return jsonAnswer({ plaintext: taken(plaintext), keyId: keyArn }, keyArn);
+}
 
-  /** KMS GenerateDataKey. @throws ServiceError ERR_GATEWAY_REFUSED. */
-  async generateDataKey(request: DataKeyRequest, signal: AbortSignal): Promise<DataKeyResponse> {
-    const command = new GenerateDataKeyCommand({
-      KeyId: request.keyId,
-      KeySpec: request.keySpec,
-      EncryptionContext: request.encryptionContext,
-    });
-    const answer = await this.#call((client) => client.send(command, { abortSignal: signal }));
-    return {
-      plaintext: taken(answer.Plaintext),
-      ciphertext: toBase64(present(answer.CiphertextBlob)),
-      keyId: present(answer.KeyId),
-    };
-  }
+/** KMS GenerateDataKey. */
+async function dataKey({ kms, keys, health }: OperationsOptions, request: DataKeyRequest, call: Call) {
+  const { keySpec: KeySpec, encryptionContext: context = {} } = request;
+  const key = keys.resolve(request.keyId);
+  call.authorize({ key, encryptionContext: context, bytes: 0 });
+  const client = kms.operations();
+  const command = new GenerateDataKeyCommand({
+    KeyId: key.arn,
+    KeySpec,
+    EncryptionContext: request.encryptionContext,
+  });
+  const answer = await health.watch(() => client.send(command, { abortSignal: call.signal }));
+  const ciphertext = toBase64(present(answer.CiphertextBlob));
+  return jsonAnswer({ plaintext: taken(present(answer.Plaintext)), ciphertext, keyId: key.arn }, key.arn);
+}
 
-  /** KMS GenerateRandom. @throws ServiceError ERR_GATEWAY_REFUSED. */
-  async random(request: RandomRequest, signal: AbortSignal): Promise<RandomResponse> {
-    const command = new GenerateRandomCommand({ NumberOfBytes: request.numberOfBytes });
-    const answer = await this.#call((client) => client.send(command, { abortSignal: signal }));
-    return { random: taken(answer.Plaintext) };
-  }
+/** KMS GenerateRandom: no key, so the policies are asked about the enclave itself. */
+async function random({ kms, health }: OperationsOptions, { numberOfBytes }: RandomRequest, call: Call) {
+  call.authorize({ key: undefined, encryptionContext: {}, bytes: numberOfBytes });
+  const client = kms.operations();
+  const command = new GenerateRandomCommand({ NumberOfBytes: numberOfBytes });
+  const answer = await health.watch(() => client.send(command, { abortSignal: call.signal }));
+  return jsonAnswer({ random: taken(present(answer.Plaintext)) });
+}
 
-  /** A whole AWS Encryption SDK message: see `MessageOpener.open`. */
-  async decryptMessage(request: MessageDecryptRequest, signal: AbortSignal): Promise<MessageDecryptResponse> {
-    const message = bytesOf(request.message);
-    const expectedContext = request.encryptionContext ?? {};
-    const opened = await this.#options.health.watch(() =>
-      this.#options.messages.open(message, { expectedContext, signal }),
-    );
-    return { plaintext: taken(opened.plaintext), encryptionContext: { ...opened.encryptionContext } };
-  }
+async function decryptMessage(decryption: Decryption, request: MessageDecryptRequest, call: Call) {
+  const opened = await decryption.message(bytesOf(request.message), request.encryptionContext ?? {}, call);
+  return jsonAnswer({ plaintext: taken(opened.plaintext), encryptionContext: opened.encryptionContext });
+}
 
-  #call<T>(call: (client: KMSClient) => Promise<T>): Promise<T> {
-    const client = this.#options.kms.operations();
-    return this.#options.health.watch(() => call(client));
+/** The same with bytes in and out; what would be in the JSON besides is in the field `encryption-context`, both ways. */
+async function decryptStream(
+  decryption: Decryption,
+  body: AsyncIterable<Uint8Array>,
+  { call, fields }: { readonly call: Call; readonly fields: RequestFields },
+): Promise<RoutedAnswer> {
+  const opening = await decryption.messageStream(body, parseContextField(fields.encryptionContext), call);
+  return {
+    contentType: STREAM_TYPE,
+    body: opening.plaintext,
+    keyArn: undefined,
+    fields: { "encryption-context": toBase64(utf8(JSON.stringify(opening.encryptionContext))) },
+  };
+}
+
+/** Base64 of a JSON object of strings; absent it is empty. */
+function parseContextField(field: string | undefined): Readonly<Record<string, string>> {
+  if (field === undefined) return {};
+  const bytes = fromBase64(field);
+  if (bytes === undefined) {
+    throw new ServiceError("ERR_MESSAGE_MALFORMED", "the field encryption-context: expected canonical base64 of JSON");
   }
+  return parseJson(encryptionContext, decodeUtf8(bytes), "ERR_MESSAGE_MALFORMED");
 }
 
 /** Base64 of a secret, which is wiped. */
-function taken(secret: Uint8Array | undefined): string {
-  const bytes = present(secret);
-  const text = toBase64(bytes);
-  wipe(bytes);
+function taken(secret: Uint8Array): string {
+  const text = toBase64(secret);
+  wipe(secret);
   return text;
 }
 

@@ -1,54 +1,26 @@
 /**
- * The routes of the enclave, apart from what carries them: a request of some channel in, an answer or a ServiceError
- * out. Attestation and health are open on every channel; operations only where the configuration opens the channel.
+ * The routes of the enclave, apart from what carries them. Attestation and health are open on every channel. Operations
+ * are guarded (guard.ts), and answer the parent in plain only where the configuration names them.
  */
-import { fromBase64Url, toBase64, utf8 } from "../../shared/bytes.js";
-import type { ErrorCode } from "../../shared/errors.js";
+import type { EndpointKeys } from "../../shared/attestation/endpoint-keys.js";
+import { endpointKeysUserData } from "../../shared/attestation/endpoint-keys.js";
+import { fromBase64Url, toBase64 } from "../../shared/bytes.js";
 import { ServiceError } from "../../shared/errors.js";
-import {
-  dataKeyRequest,
-  decryptRequest,
-  MAX_MESSAGE_REQUEST_BYTES,
-  MAX_REQUEST_BYTES,
-  messageDecryptRequest,
-  parseJson,
-  randomRequest,
-} from "../../shared/wire.js";
-import type { Configuration } from "../configuration.js";
+import type { AttestationResponse } from "../../shared/wire.js";
 import type { HealthReport, Readiness } from "../health.js";
 import type { NsmClient } from "../nsm.js";
-import type { Operations } from "./operations.js";
-
-/** What carries a request. */
-export type Channel = "parent" | "sealed" | "tls";
-
-export interface RoutedRequest {
-  readonly query: URLSearchParams;
-  readonly body: Uint8Array;
-  readonly signal: AbortSignal;
-}
-
-export interface RoutedAnswer {
-  /** JSON. The receiver's to wipe. */
-  readonly body: Uint8Array;
-  /** The key that answered, for the log. */
-  readonly keyArn: string | undefined;
-}
-
-export interface Route {
-  readonly name: string;
-  readonly method: "GET" | "POST";
-  /** Longest body in bytes; 0 where there is none. */
-  readonly maxBodyBytes: number;
-  /** Whether it is served however busy the enclave is, so that its state stays visible. */
-  readonly always: boolean;
-  readonly serve: (request: RoutedRequest) => Promise<RoutedAnswer>;
-}
+import type { Guard, Operation } from "./guard.js";
+import type { Channel, Route } from "./route.js";
+import { jsonAnswer } from "./route.js";
 
 export interface RouterOptions {
-  readonly channels: Configuration["channels"];
+  /** The operations that the parent may see answers of. */
+  readonly openToParent: readonly string[];
   readonly nsm: Pick<NsmClient, "attest">;
-  readonly operations: Operations;
+  /** The keys that documents bind; with the key of the connection where a request came over TLS. */
+  readonly endpointKeys: (connectionKey: Uint8Array | undefined) => EndpointKeys;
+  readonly guard: Guard;
+  readonly operations: readonly Operation[];
   readonly readiness: Pick<Readiness, "assertReady">;
   readonly health: () => HealthReport;
 }
@@ -58,124 +30,84 @@ const MIN_NONCE_BYTES = 16;
 const MAX_NONCE_BYTES = 512;
 
 export class Router {
-  readonly #channels: Configuration["channels"];
+  readonly #openToParent: ReadonlySet<string>;
   readonly #open: ReadonlyMap<string, Route>;
   readonly #operations: ReadonlyMap<string, Route>;
 
   constructor(options: RouterOptions) {
-    this.#channels = options.channels;
+    const { guard, operations, openToParent } = options;
+    this.#openToParent = new Set(openToParent);
     this.#open = openRoutes(options);
-    this.#operations = operationRoutes(options.operations);
+    this.#operations = new Map(operations.map((operation) => [`/v1/${operation.name}`, guard.route(operation)]));
   }
 
   /**
    * The route of a request on `channel`.
-   * @throws ServiceError ERR_NOT_FOUND, ERR_METHOD_NOT_ALLOWED, ERR_CHANNEL_CLOSED.
+   * @throws ServiceError ERR_NOT_FOUND, ERR_METHOD_NOT_ALLOWED, ERR_CHANNEL_CLOSED, ERR_CONTENT_TYPE.
    */
-  match(channel: Channel, method: string, path: string): Route {
+  match(channel: Channel, { method, path, contentType }: { method: string; path: string; contentType: string }): Route {
     const operation = this.#operations.get(path);
     const route = operation ?? this.#open.get(path);
     if (route === undefined) throw new ServiceError("ERR_NOT_FOUND", "expected the path of an operation");
     if (route.method !== method)
       throw new ServiceError("ERR_METHOD_NOT_ALLOWED", `expected the method ${route.method}`);
-    if (operation && channel === "parent" && !this.#channels.parent.includes(operation.name)) {
+    if (operation && channel === "parent" && !this.#openToParent.has(operation.name)) {
       throw new ServiceError("ERR_CHANNEL_CLOSED", `expected channels.parent to name ${operation.name}, it does not`);
     }
+    assertContentType(route, contentType);
     return route;
   }
 }
 
-function openRoutes({ nsm, readiness, health }: RouterOptions): Map<string, Route> {
-  const get = { method: "GET", maxBodyBytes: 0 } as const;
-  return new Map<string, Route>([
-    [
-      "/attestation",
-      { ...get, name: "attestation", always: false, serve: async ({ query }) => answer(await attest(nsm, query)) },
-    ],
-    ["/healthz", { ...get, name: "healthz", always: true, serve: async () => answer(health()) }],
-    [
-      "/readyz",
-      {
-        ...get,
-        name: "readyz",
-        always: true,
-        serve: async () => {
-          await readiness.assertReady();
-          return answer({ ready: true });
-        },
-      },
-    ],
-  ]);
+function assertContentType({ contentTypes }: Route, contentType: string): void {
+  if (contentTypes.length === 0 || contentTypes.includes(contentType)) return;
+  throw new ServiceError("ERR_CONTENT_TYPE", `expected a body of type ${contentTypes.join(" or ")}`);
 }
 
-/** A fresh document for a caller's nonce. It binds nothing else: no key, no user data. */
-async function attest(nsm: Pick<NsmClient, "attest">, query: URLSearchParams): Promise<{ document: string }> {
-  const [nonceText, ...more] = query.getAll("nonce");
-  const nonce = nonceText === undefined ? undefined : fromBase64Url(nonceText);
+function openRoutes({ nsm, endpointKeys, readiness, health }: RouterOptions): Map<string, Route> {
+  const get = { method: "GET", contentTypes: [] } as const;
+  const attestation: Route = {
+    ...get,
+    name: "attestation",
+    always: false,
+    serve: async ({ query, connectionKey }) => jsonAnswer(await attest(nsm, query, endpointKeys(connectionKey))),
+  };
+  const healthz: Route = { ...get, name: "healthz", always: true, serve: async () => jsonAnswer(health()) };
+  const readyz: Route = {
+    ...get,
+    name: "readyz",
+    always: true,
+    serve: async () => {
+      await readiness.assertReady();
+      return jsonAnswer({ ready: true });
+    },
+  };
+  return new Map([attestation, healthz, readyz].map((route) => [`/${route.name}`, route]));
+}
+
+/** A fresh document for a caller's nonce, which binds `keys`. */
+async function attest(
+  nsm: Pick<NsmClient, "attest">,
+  query: URLSearchParams,
+  keys: EndpointKeys,
+): Promise<AttestationResponse> {
+  const nonce = parseNonce(query);
+  const userData = await endpointKeysUserData(keys);
+  const document = await nsm.attest({ nonce, publicKey: null, userData }, "caller");
+  return {
+    document: toBase64(document),
+    keyConfigurations: toBase64(keys.keyConfigurations),
+    ...(keys.tlsKey ? { tlsKey: toBase64(keys.tlsKey) } : {}),
+  };
+}
+
+function parseNonce(query: URLSearchParams): Uint8Array {
+  const [text, ...more] = query.getAll("nonce");
+  const nonce = text === undefined ? undefined : fromBase64Url(text);
   const isAlone = more.length === 0 && [...query.keys()].length === 1;
-  if (!isAlone || nonce === undefined || nonce.length < MIN_NONCE_BYTES || nonce.length > MAX_NONCE_BYTES) {
-    throw new ServiceError(
-      "ERR_MESSAGE_MALFORMED",
-      `nonce: expected unpadded base64url of ${MIN_NONCE_BYTES} to ${MAX_NONCE_BYTES} bytes, and nothing else`,
-    );
-  }
-  return { document: toBase64(await nsm.attest({ nonce, publicKey: null, userData: null }, "caller")) };
+  if (isAlone && nonce !== undefined && nonce.length >= MIN_NONCE_BYTES && nonce.length <= MAX_NONCE_BYTES) return nonce;
+  throw new ServiceError(
+    "ERR_MESSAGE_MALFORMED",
+    `nonce: expected unpadded base64url of ${MIN_NONCE_BYTES} to ${MAX_NONCE_BYTES} bytes, and nothing else`,
+  );
 }
-
-function operationRoutes(operations: Operations): Map<string, Route> {
-  const post = { method: "POST", maxBodyBytes: MAX_REQUEST_BYTES, always: false } as const;
-  return new Map<string, Route>([
-    [
-      "/v1/decrypt",
-      {
-        ...post,
-        name: "decrypt",
-        serve: async ({ body, signal }) => keyed(await operations.decrypt(parse(decryptRequest, body), signal)),
-      },
-    ],
-    [
-      "/v1/data-keys",
-      {
-        ...post,
-        name: "data-keys",
-        serve: async ({ body, signal }) => keyed(await operations.generateDataKey(parse(dataKeyRequest, body), signal)),
-      },
-    ],
-    [
-      "/v1/random",
-      {
-        ...post,
-        name: "random",
-        serve: async ({ body, signal }) => answer(await operations.random(parse(randomRequest, body), signal)),
-      },
-    ],
-    [
-      "/v1/messages/decrypt",
-      {
-        ...post,
-        maxBodyBytes: MAX_MESSAGE_REQUEST_BYTES,
-        name: "messages/decrypt",
-        serve: async ({ body, signal }) =>
-          answer(await operations.decryptMessage(parse(messageDecryptRequest, body), signal)),
-      },
-    ],
-  ]);
-}
-
-const MALFORMED: ErrorCode = "ERR_MESSAGE_MALFORMED";
-
-function parse<T>(schema: Parameters<typeof parseJson<T>>[0], body: Uint8Array): T {
-  return parseJson(schema, decodeUtf8(body), MALFORMED);
-}
-
-function decodeUtf8(body: Uint8Array): string {
-  try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(body);
-  } catch {
-    throw new ServiceError(MALFORMED, "expected the body to be UTF-8");
-  }
-}
-
-const answer = (value: unknown): RoutedAnswer => ({ body: utf8(JSON.stringify(value)), keyArn: undefined });
-
-const keyed = (value: { readonly keyId: string }): RoutedAnswer => ({ ...answer(value), keyArn: value.keyId });

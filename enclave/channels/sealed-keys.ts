@@ -1,0 +1,117 @@
+/**
+ * The enclave's HPKE keys for sealed requests: one for each KEM, made at boot, published together, and replaced by age.
+ * A key that is no longer published opens requests for a while (overlap), so that clients need not notice a rotation in
+ * the middle of their work; after that a request to it is refused with a code that makes them attest anew.
+ *
+ * A key's identifier is one byte (RFC 9458 §3.1), counted on from key to key. It is given again only after 256 keys, and
+ * never while the old bearer still opens requests.
+ */
+import { ServiceError } from "../../shared/errors.js";
+import type { OhttpKeyPair } from "../../shared/ohttp/key-pair.js";
+import { generateKeyPair } from "../../shared/ohttp/key-pair.js";
+import { encodeKeyConfigurations } from "../../shared/ohttp/key-configuration.js";
+import { KEM_P256, KEM_X25519 } from "../../shared/ohttp/suites.js";
+import type { Clock } from "../clock.js";
+
+/** In the order in which clients are to prefer them. */
+const KEMS = [KEM_X25519, KEM_P256] as const;
+const KEY_IDS = 256;
+/** After a rotation that failed. */
+const RETRY_MS = 10_000;
+
+export interface SealedKeysOptions {
+  readonly clock: Clock;
+  readonly limits: { readonly keyMaxAgeSeconds: number; readonly overlapSeconds: number };
+}
+
+interface Retired {
+  readonly pair: OhttpKeyPair;
+  readonly untilMs: number;
+}
+
+/** For health. */
+export interface SealedKeysState {
+  readonly keyAgeSeconds: number;
+  /** Keys that are no longer published and still open requests. */
+  readonly retiredKeys: number;
+}
+
+export class SealedKeys {
+  readonly #options: SealedKeysOptions;
+  #current: readonly OhttpKeyPair[];
+  #published: Uint8Array;
+  #madeAtMs: number;
+  #retired: readonly Retired[] = [];
+  #cancelTimer = (): void => undefined;
+  #closed = false;
+
+  private constructor(options: SealedKeysOptions, pairs: readonly OhttpKeyPair[]) {
+    this.#options = options;
+    this.#current = pairs;
+    this.#published = publishedOf(pairs);
+    this.#madeAtMs = options.clock.monotonicMs();
+    this.#rotateIn(options.limits.keyMaxAgeSeconds * 1_000);
+  }
+
+  /** Makes the first keys. */
+  static async create(options: SealedKeysOptions): Promise<SealedKeys> {
+    return new SealedKeys(options, await makePairs(0));
+  }
+
+  /** RFC 9458 §3.2: what clients may seal to now. */
+  get published(): Uint8Array {
+    return this.#published;
+  }
+
+  get state(): SealedKeysState {
+    const ageMs = this.#options.clock.monotonicMs() - this.#madeAtMs;
+    return { keyAgeSeconds: Math.floor(ageMs / 1_000), retiredKeys: this.#stillOpening().length };
+  }
+
+  /** The key with this identifier. @throws ServiceError ERR_KEY_CONFIGURATION when there is none, or no longer. */
+  find(keyId: number): OhttpKeyPair {
+    const retired = this.#stillOpening().map(({ pair }) => pair);
+    const found = [...this.#current, ...retired].find(({ configuration }) => configuration.keyId === keyId);
+    if (found === undefined) throw new ServiceError("ERR_KEY_CONFIGURATION", "expected a request to a key in use");
+    return found;
+  }
+
+  /** Makes new keys and publishes them. */
+  async rotate(): Promise<void> {
+    const { clock, limits } = this.#options;
+    const lastId = this.#current.at(-1)?.configuration.keyId ?? 0;
+    const pairs = await makePairs(lastId + 1);
+    const untilMs = clock.monotonicMs() + limits.overlapSeconds * 1_000;
+    this.#retired = [...this.#stillOpening(), ...this.#current.map((pair) => ({ pair, untilMs }))];
+    this.#current = pairs;
+    this.#published = publishedOf(pairs);
+    this.#madeAtMs = clock.monotonicMs();
+    this.#rotateIn(limits.keyMaxAgeSeconds * 1_000);
+  }
+
+  /** Ends the rotation. */
+  close(): void {
+    this.#closed = true;
+    this.#cancelTimer();
+  }
+
+  #stillOpening(): readonly Retired[] {
+    const now = this.#options.clock.monotonicMs();
+    this.#retired = this.#retired.filter(({ untilMs }) => now < untilMs);
+    return this.#retired;
+  }
+
+  #rotateIn(delayMs: number): void {
+    this.#cancelTimer();
+    if (this.#closed) return;
+    this.#cancelTimer = this.#options.clock.after(delayMs, () => {
+      this.rotate().catch(() => this.#rotateIn(RETRY_MS)); // the old keys stay published meanwhile
+    });
+  }
+}
+
+const publishedOf = (pairs: readonly OhttpKeyPair[]): Uint8Array =>
+  encodeKeyConfigurations(pairs.map(({ configuration }) => configuration));
+
+const makePairs = (firstId: number): Promise<OhttpKeyPair[]> =>
+  Promise.all(KEMS.map((kem, index) => generateKeyPair(kem, (firstId + index) % KEY_IDS)));

@@ -1,0 +1,134 @@
+/**
+ * What stands before every operation, on every channel and in this order: who asks (token, proof of possession), how much
+ * they may ask (budget), whether the request is a repetition; then the body is read, and the operation asks for each key
+ * that it is about to use whether this caller may (DESIGN decision 4). An operation gets a `Call` from here and cannot be
+ * reached without one.
+ */
+import type { Authenticator } from "../authorization/authenticator.js";
+import type { BudgetLease, Budgets } from "../authorization/budgets.js";
+import type { DecisionLog } from "../authorization/decision-log.js";
+import type { PolicyEngine } from "../authorization/policies.js";
+import type { Principal } from "../authorization/principal.js";
+import type { PinnedKey } from "../kms/pinned-keys.js";
+import { wipe } from "../../shared/bytes.js";
+import { ServiceError } from "../../shared/errors.js";
+import type { Route, RoutedAnswer, RoutedRequest } from "./route.js";
+import { JSON_TYPE } from "./route.js";
+
+/** What an operation is about to do. */
+export interface Intent {
+  /** The KMS key that it uses; undefined where it uses none. */
+  readonly key: PinnedKey | undefined;
+  readonly encryptionContext: Readonly<Record<string, string>>;
+  /** How much is to be decrypted, or made. */
+  readonly bytes: number;
+}
+
+/** An authenticated caller's request. */
+export interface Call {
+  readonly principal: Principal;
+  readonly signal: AbortSignal;
+  /** Returns when the policies permit it; the decision is logged either way. @throws ServiceError ERR_NOT_AUTHORIZED. */
+  authorize(intent: Intent): void;
+}
+
+export interface GuardOptions {
+  readonly authenticator: Pick<Authenticator, "authenticate">;
+  readonly budgets: Budgets;
+  readonly policies: Pick<PolicyEngine, "decide">;
+  readonly decisions: DecisionLog;
+  /** The enclave's own time, in milliseconds since 1970. */
+  readonly nowMs: () => number;
+}
+
+/** An operation, still unguarded. */
+export interface Operation {
+  readonly name: string;
+  /** Longest JSON body in bytes. */
+  readonly maxBodyBytes: number;
+  readonly run: (body: Uint8Array, call: Call) => Promise<RoutedAnswer>;
+  /** For a body of type application/octet-stream, on channels that stream. */
+  readonly runStream?: (body: AsyncIterable<Uint8Array>, call: Call, fields: RoutedRequest["fields"]) => Promise<RoutedAnswer>;
+}
+
+export const STREAM_TYPE = "application/octet-stream";
+
+export class Guard {
+  readonly #options: GuardOptions;
+
+  constructor(options: GuardOptions) {
+    this.#options = options;
+  }
+
+  /** The operation as a route. */
+  route(operation: Operation): Route {
+    return {
+      name: operation.name,
+      method: "POST",
+      contentTypes: operation.runStream ? [JSON_TYPE, STREAM_TYPE] : [JSON_TYPE],
+      always: false,
+      serve: (request) => this.#serve(operation, request),
+    };
+  }
+
+  async #serve(operation: Operation, request: RoutedRequest): Promise<RoutedAnswer> {
+    const { authenticator, budgets } = this.#options;
+    const { fields, method, path } = request;
+    const { authorization, dpop } = fields;
+    const principal = await authenticator.authenticate({ authorization, dpop, method, path });
+    const lease = budgets.enter(principal.id);
+    try {
+      request.assertFirst();
+      const answer = await this.#run(operation, request, { principal, lease });
+      const body = answer.body instanceof Uint8Array ? spent(answer.body, lease) : spending(answer.body, lease);
+      return { ...answer, body, release: () => lease.leave() };
+    } catch (error) {
+      lease.leave();
+      throw error;
+    }
+  }
+
+  async #run(
+    operation: Operation,
+    request: RoutedRequest,
+    { principal, lease }: { readonly principal: Principal; readonly lease: BudgetLease },
+  ): Promise<RoutedAnswer> {
+    const call: Call = {
+      principal,
+      signal: request.signal,
+      authorize: (intent) => this.#authorize(operation.name, request, principal, intent),
+    };
+    if (request.fields.contentType === STREAM_TYPE && operation.runStream) {
+      return operation.runStream(spending(request.body.stream(), lease), call, request.fields);
+    }
+    const body = await request.body.whole(operation.maxBodyBytes);
+    lease.spend(body.length);
+    return operation.run(body, call);
+  }
+
+  #authorize(action: string, { channel, requestId }: RoutedRequest, principal: Principal, intent: Intent): void {
+    const { policies, decisions, nowMs } = this.#options;
+    const question = { principal, action, channel, now: new Date(nowMs()), ...intent };
+    const decision = policies.decide(question);
+    decisions.write(requestId, question, decision);
+    if (!decision.allowed) throw new ServiceError("ERR_NOT_AUTHORIZED", "no policy permits this, or one forbids it");
+  }
+}
+
+function spent(body: Uint8Array, lease: BudgetLease): Uint8Array {
+  try {
+    lease.spend(body.length);
+    return body;
+  } catch (error) {
+    wipe(body); // it goes to nobody
+    throw error;
+  }
+}
+
+/** `body`, each part of it on the caller's account. */
+async function* spending(body: AsyncIterable<Uint8Array>, lease: BudgetLease): AsyncGenerator<Uint8Array> {
+  for await (const part of body) {
+    lease.spend(part.length);
+    yield part;
+  }
+}
