@@ -2,90 +2,105 @@
  * `connectEnclave`: from a URL to an enclave that is known to be the right one, or to nothing.
  *
  * A document is asked for with a nonce that is new each time (pitfall 9), verified under the caller's trust anchor and
- * appraised against the caller's policy. The request for it carries the nonce and nothing else, and the operations exist
- * only on what comes back afterwards: there is no way to send a ciphertext to an enclave that was not appraised.
+ * appraised against the caller's policy; it binds the keys that requests are sealed to. The request for it carries the
+ * nonce and nothing else, and the operations exist only on what comes back afterwards: there is no way to send anything to
+ * an enclave that was not appraised, nor to have whoever is in between read it.
  */
-import type { AppraisedAttestation } from "../shared/attestation/appraise.js";
-import { appraise } from "../shared/attestation/appraise.js";
 import type { TrustAnchor } from "../shared/attestation/trust-anchor.js";
-import { verifyAttestation } from "../shared/attestation/verify.js";
-import { toBase64Url } from "../shared/bytes.js";
 import type { CertificateCache } from "../shared/certificate-cache.js";
-import { attestationResponse, bytesOf } from "../shared/wire.js";
+import type { TokenSource } from "./caller.js";
 import type { Enclave } from "./enclave.js";
-import { enclaveAt } from "./enclave.js";
-import type { HttpOptions } from "./http.js";
-import { requestJson } from "./http.js";
+import { enclaveOver } from "./enclave.js";
 import type { EnclavePolicy } from "./policy.js";
-import { withNonce } from "./policy.js";
+import { CheckedEnclavePolicy } from "./policy.js";
+import { openSealedChannel } from "./sealed-channel.js";
 
-export interface ConnectOptions {
+/** What every way to connect takes. */
+export interface AttestedOptions {
   /** The root that the document must chain to: AWS_NITRO_ENCLAVES_ROOT_G1, or a simulation's. */
   readonly trustAnchor: TrustAnchor;
   /** Which enclave it must be. */
   readonly policy: EnclavePolicy;
+  /** Who calls: a JWT, or a function that gets one for each call. Without one the enclave refuses its operations. */
+  readonly token?: TokenSource;
+  /** The key pair (ES256) that the token is bound to, if it is; see `generateProofKey`. */
+  readonly proofKey?: CryptoKeyPair;
+  /** How long one attestation is relied on, at most; an hour unless given. */
+  readonly attestationMaxAgeMs?: number;
   /** The time; the machine's unless given. */
   readonly clock?: () => Date;
-  /** The platform's `fetch` unless given. */
-  readonly fetch?: typeof fetch;
-  /** Time for each request and its answer; 30 seconds unless given. */
+  /** Time for each call with its repetitions, and for each attestation; 30 seconds unless given. */
   readonly deadlineMs?: number;
+  /** How often a call that does no harm twice is made again when nobody answers, or somebody is busy; 2 unless given. */
+  readonly maxRetries?: number;
+  /** Before the first repetition; doubled for each further one. 200 ms unless given. */
+  readonly retryDelayMs?: number;
   /** Spares the signatures of intermediate certificates that were verified before; see `CertificateCache`. */
   readonly cache?: CertificateCache;
-  /** Gives the attempt up; the promise rejects with the signal's reason. */
+  /** Gives the attempt to connect up; the promise rejects with the signal's reason. */
   readonly signal?: AbortSignal;
 }
 
-const NONCE_BYTES = 32;
-const DEFAULT_DEADLINE_MS = 30_000;
-/** A document of 16 KiB in base64, in JSON. */
-const MAX_ATTESTATION_ANSWER_BYTES = 32 * 1024;
+export interface ConnectOptions extends AttestedOptions {
+  /** The platform's `fetch` unless given. */
+  readonly fetch?: typeof fetch;
+}
 
 /**
- * Connects to the enclave behind `url`, the parent's HTTP API.
+ * Connects to the enclave behind `url`, the parent's HTTP API, by sealed requests.
  *
- * On return an enclave that satisfies `policy` answered with a document made for this call. It does not check who else
- * sits between: in this version the operations themselves travel through the parent in plain.
+ * On return an enclave that satisfies `policy` answered with a document made for this call. Everything that is sent later
+ * is sealed to keys that such a document binds. Not hidden from the parent: when and how much is sent.
  *
  * @throws ServiceError ERR_ENCLAVE_UNAVAILABLE, ERR_TIMEOUT, ERR_MESSAGE_TOO_LARGE, ERR_MESSAGE_MALFORMED (the HTTP
- *   exchange), or what the other side refused with; whatever `verifyAttestation` and then `appraise` throw.
- * @throws TypeError when the URL is not one of http or https, a dimension of the policy is missing, or a set of reference
- *   values does not name PCR 0, 1 and 2; nothing has been sent then.
+ *   exchange), ERR_OHTTP_MALFORMED (the key configuration), or what the other side refused with; whatever
+ *   `verifyAttestation` and then `appraise` throw, ERR_USER_DATA_MISMATCH where the keys are not the enclave's.
+ * @throws TypeError when an argument is not of its form; nothing has been sent then.
  */
 export async function connectEnclave(url: string | URL, options: ConnectOptions): Promise<Enclave> {
-  const nonce = crypto.getRandomValues(new Uint8Array(NONCE_BYTES));
-  const http = httpOptions(url, options);
-  const attestation = await attest(http, nonce, options);
-  return enclaveAt(http, attestation);
+  const settings = checkOptions(options);
+  const baseUrl = checkUrl(url);
+  // Bound: browsers refuse a `fetch` that is called as a method of something else.
+  const http = { baseUrl, fetch: options.fetch ?? globalThis.fetch.bind(globalThis) };
+  return enclaveOver(await openSealedChannel({ ...settings, http }, options.signal), settings);
 }
 
-async function attest(http: HttpOptions, nonce: Uint8Array, options: ConnectOptions): Promise<AppraisedAttestation> {
-  const { trustAnchor, clock = () => new Date(), cache, signal } = options;
-  const policy = withNonce(options.policy, nonce); // before anything is sent: a wrong policy is the program's mistake
-  const { document } = await requestJson(http, {
-    method: "GET",
-    path: `attestation?nonce=${toBase64Url(nonce)}`,
-    response: attestationResponse,
-    maxResponseBytes: MAX_ATTESTATION_ANSWER_BYTES,
-    signal,
-  });
-  const now = clock();
-  return appraise(
-    await verifyAttestation(bytesOf(document), { trustAnchor, now, ...(cache ? { cache } : {}) }),
-    policy,
-  );
+const DEFAULTS = { attestationMaxAgeMs: 3_600_000, deadlineMs: 30_000, maxRetries: 2, retryDelayMs: 200 } as const;
+
+/** The options of any way to connect, checked, with what was not given filled in. @throws TypeError */
+export function checkOptions({ policy, trustAnchor, cache, token, proofKey, ...options }: AttestedOptions) {
+  const clock = options.clock ?? (() => new Date());
+  if (token !== undefined && typeof token !== "string" && typeof token !== "function") {
+    throw new TypeError("token is a string, or a function that gets one");
+  }
+  if (proofKey !== undefined && token === undefined) throw new TypeError("proofKey goes with a token");
+  return {
+    appraiser: { trustAnchor, policy: new CheckedEnclavePolicy(policy), clock, cache },
+    caller: { token, proofKey, clock },
+    maxAgeMs: positive(options.attestationMaxAgeMs ?? DEFAULTS.attestationMaxAgeMs, "attestationMaxAgeMs"),
+    deadlineMs: positive(options.deadlineMs ?? DEFAULTS.deadlineMs, "deadlineMs"),
+    retry: {
+      maxRetries: natural(options.maxRetries ?? DEFAULTS.maxRetries, "maxRetries"),
+      retryDelayMs: positive(options.retryDelayMs ?? DEFAULTS.retryDelayMs, "retryDelayMs"),
+    },
+  };
 }
 
-function httpOptions(
-  url: string | URL,
-  { fetch: given, deadlineMs = DEFAULT_DEADLINE_MS }: ConnectOptions,
-): HttpOptions {
+function positive(value: number, name: string): number {
+  if (Number.isFinite(value) && value > 0) return value;
+  throw new TypeError(`${name} is a positive number`);
+}
+
+function natural(value: number, name: string): number {
+  if (Number.isSafeInteger(value) && value >= 0 && value <= 100) return value;
+  throw new TypeError(`${name} is a whole number from 0 to 100`);
+}
+
+function checkUrl(url: string | URL): URL {
   const baseUrl = new URL(url);
   if (baseUrl.protocol !== "https:" && baseUrl.protocol !== "http:") throw new TypeError("url is one of http or https");
   if (baseUrl.username !== "" || baseUrl.password !== "") throw new TypeError("url has no credentials in it");
   if (baseUrl.search !== "" || baseUrl.hash !== "") throw new TypeError("url has neither query nor fragment");
   if (!baseUrl.pathname.endsWith("/")) baseUrl.pathname += "/";
-  if (!(Number.isFinite(deadlineMs) && deadlineMs > 0)) throw new TypeError("deadlineMs is a positive number");
-  // Bound: browsers refuse a `fetch` that is called as a method of something else.
-  return { baseUrl, fetch: given ?? globalThis.fetch.bind(globalThis), deadlineMs };
+  return baseUrl;
 }

@@ -1,27 +1,34 @@
 /**
- * The operations of an enclave that has been verified and appraised. Bytes are `Uint8Array` here and base64 on the wire
- * (shared/wire.ts).
- *
- * In this version requests and answers travel through the parent in plain, if the enclave's measured configuration allows
- * that at all: the attestation says that such an enclave runs, and does not bind this channel to it. SECURITY.md says what
- * that leaves open.
+ * The operations of an enclave that has been verified and appraised, over a channel whose other end is that enclave. Bytes
+ * are `Uint8Array` here and base64 on the wire (shared/wire.ts).
  */
+import type { z } from "zod";
 import type { AppraisedAttestation } from "../shared/attestation/appraise.js";
+import { utf8 } from "../shared/bytes.js";
 import {
   base64Of,
   bytesOf,
   dataKeyRequest,
   dataKeyResponse,
+  decodeUtf8,
   decryptRequest,
   decryptResponse,
+  functionRequest,
+  functionResponse,
+  MAX_MESSAGE_REQUEST_BYTES,
   messageDecryptRequest,
   messageDecryptResponse,
+  parseJson,
   parseWith,
   randomRequest,
   randomResponse,
 } from "../shared/wire.js";
-import type { HttpOptions } from "./http.js";
-import { requestJson } from "./http.js";
+import type { CallerOptions } from "./caller.js";
+import { callerFields } from "./caller.js";
+import type { Channel } from "./channel.js";
+import { withDeadline } from "./deadline.js";
+import type { RetryOptions } from "./retry.js";
+import { withRetries } from "./retry.js";
 
 /** Non-secret pairs that a ciphertext is bound to; decryption needs the same ones. */
 export type EncryptionContext = Readonly<Record<string, string>>;
@@ -34,7 +41,7 @@ export interface CallOptions {
 export interface DecryptInput {
   /** What KMS Encrypt or GenerateDataKey returned as CiphertextBlob. */
   readonly ciphertext: Uint8Array;
-  /** Key ARN or alias among those that the enclave's configuration names. Without one, any of them. */
+  /** Key ARN or alias among those that the enclave's configuration names. Needed where it names several. */
   readonly keyId?: string;
   readonly encryptionContext?: EncryptionContext;
   /** For asymmetric keys. */
@@ -60,6 +67,22 @@ export interface DataKeyOutput {
   readonly keyId: string;
 }
 
+export interface FunctionInput {
+  /** What KMS encrypted: its plaintext is what the function works on. Or a message, or neither, as the function wants it. */
+  readonly ciphertext?: Uint8Array;
+  readonly message?: Uint8Array;
+  /** Of the ciphertext. Needed where the enclave's configuration names several keys. */
+  readonly keyId?: string;
+  readonly encryptionContext?: EncryptionContext;
+  /** JSON of the function's own form. */
+  readonly input?: unknown;
+}
+
+export interface FunctionCallOptions extends CallOptions {
+  /** Whether the function may be called twice when it is not known whether the first call arrived. No, unless given. */
+  readonly idempotent?: boolean;
+}
+
 export interface MessageInput {
   /** A whole AWS Encryption SDK message with key commitment. */
   readonly message: Uint8Array;
@@ -73,9 +96,13 @@ export interface MessageOutput {
   readonly encryptionContext: EncryptionContext;
 }
 
-/** An enclave that satisfied the policy when `connectEnclave` asked. All operations throw ServiceError. */
+/**
+ * An enclave that satisfied the policy. All operations throw ServiceError: the enclave's refusals (docs/errors.md), those
+ * of the channel (ERR_ENCLAVE_UNAVAILABLE, ERR_TIMEOUT, ERR_DECRYPTION_FAILED when an answer is not the enclave's), and
+ * where the enclave has to be attested anew, those of `connectEnclave`.
+ */
 export interface Enclave {
-  /** What was verified and appraised. */
+  /** What was verified and appraised last. */
   readonly attestation: AppraisedAttestation;
   /** KMS Decrypt, attested. */
   decrypt(input: DecryptInput, options?: CallOptions): Promise<DecryptOutput>;
@@ -85,43 +112,83 @@ export interface Enclave {
   random(numberOfBytes: number, options?: CallOptions): Promise<Uint8Array<ArrayBuffer>>;
   /** Opens an AWS Encryption SDK message whose data key the enclave has KMS decrypt. */
   decryptMessage(input: MessageInput, options?: CallOptions): Promise<MessageOutput>;
+  /** Calls a function of the application in the enclave. Its output is as the function's schema lets it through. */
+  callFunction(name: string, input: FunctionInput, options?: FunctionCallOptions): Promise<unknown>;
+  /** Lets go of connections. Calls under way are not waited for. */
+  close(): void;
 }
 
-/** Answers of all operations but `decryptMessage`: a ciphertext of 6144 bytes and a plaintext of 4096 in base64, with room. */
+/** Answers of all operations but messages and functions: a ciphertext of 6144 bytes and a plaintext of 4096 in base64, with room. */
 const MAX_ANSWER_BYTES = 32 * 1024;
-const MAX_MESSAGE_ANSWER_BYTES = 1024 * 1024;
 
-/** The operations over HTTP. For `connectEnclave`, which has an appraised attestation to show. */
-export function enclaveAt(http: HttpOptions, attestation: AppraisedAttestation): Enclave {
+export interface EnclaveOptions {
+  readonly caller: CallerOptions;
+  readonly retry: RetryOptions;
+  readonly deadlineMs: number;
+}
+
+interface Call<T> extends CallOptions {
+  readonly body: object;
+  readonly response: z.ZodType<T>;
+  readonly maxResponseBytes?: number;
+  readonly idempotent?: boolean;
+}
+
+/** The operations over a channel. */
+export function enclaveOver(channel: Channel, { caller, retry, deadlineMs }: EnclaveOptions): Enclave {
+  async function call<T>(operation: string, { body, response, signal: given, ...rest }: Call<T>): Promise<T> {
+    const { maxResponseBytes = MAX_ANSWER_BYTES, idempotent = true } = rest;
+    const json = utf8(JSON.stringify(body));
+    const answer = await withDeadline({ deadlineMs, signal: given }, (signal) =>
+      withRetries(idempotent ? retry : { ...retry, maxRetries: 0 }, signal, async () => {
+        const fields = await callerFields(caller, operation); // anew each time: a proof is good once
+        return channel.call({ operation, body: json, fields, maxResponseBytes, signal });
+      }),
+    );
+    return parseJson(response, decodeUtf8(answer), "ERR_MESSAGE_MALFORMED");
+  }
+
   return Object.freeze<Enclave>({
-    attestation,
+    get attestation() {
+      return channel.attestation;
+    },
+    close: () => channel.close(),
 
-    async decrypt({ ciphertext, ...rest }, { signal } = {}) {
+    async decrypt({ ciphertext, ...rest }, options = {}) {
       const body = parseWith(decryptRequest, { ...rest, ciphertext: base64Of(ciphertext) }, "ERR_MESSAGE_MALFORMED");
-      const request = { method: "POST", path: "v1/decrypt", body, response: decryptResponse, signal } as const;
-      const answer = await requestJson(http, { ...request, maxResponseBytes: MAX_ANSWER_BYTES });
+      const answer = await call("decrypt", { ...options, body, response: decryptResponse });
       return { plaintext: bytesOf(answer.plaintext), keyId: answer.keyId };
     },
 
-    async generateDataKey(input, { signal } = {}) {
+    async generateDataKey(input, options = {}) {
       const body = parseWith(dataKeyRequest, input, "ERR_MESSAGE_MALFORMED");
-      const request = { method: "POST", path: "v1/data-keys", body, response: dataKeyResponse, signal } as const;
-      const answer = await requestJson(http, { ...request, maxResponseBytes: MAX_ANSWER_BYTES });
+      const answer = await call("data-keys", { ...options, body, response: dataKeyResponse });
       return { plaintext: bytesOf(answer.plaintext), ciphertext: bytesOf(answer.ciphertext), keyId: answer.keyId };
     },
 
-    async random(numberOfBytes, { signal } = {}) {
+    async random(numberOfBytes, options = {}) {
       const body = parseWith(randomRequest, { numberOfBytes }, "ERR_MESSAGE_MALFORMED");
-      const request = { method: "POST", path: "v1/random", body, response: randomResponse, signal } as const;
-      const answer = await requestJson(http, { ...request, maxResponseBytes: MAX_ANSWER_BYTES });
-      return bytesOf(answer.random);
+      return bytesOf((await call("random", { ...options, body, response: randomResponse })).random);
     },
 
-    async decryptMessage({ message, ...rest }, { signal } = {}) {
+    async decryptMessage({ message, ...rest }, options = {}) {
       const body = parseWith(messageDecryptRequest, { ...rest, message: base64Of(message) }, "ERR_MESSAGE_MALFORMED");
-      const request = { method: "POST", path: "v1/messages/decrypt", body, response: messageDecryptResponse } as const;
-      const answer = await requestJson(http, { ...request, signal, maxResponseBytes: MAX_MESSAGE_ANSWER_BYTES });
+      const response = messageDecryptResponse;
+      const maxResponseBytes = MAX_MESSAGE_REQUEST_BYTES;
+      const answer = await call("messages/decrypt", { ...options, body, response, maxResponseBytes });
       return { plaintext: bytesOf(answer.plaintext), encryptionContext: answer.encryptionContext };
+    },
+
+    async callFunction(name, { ciphertext, message, ...rest }, { idempotent = false, ...options } = {}) {
+      const given = {
+        ...rest,
+        ...(ciphertext === undefined ? {} : { ciphertext: base64Of(ciphertext) }),
+        ...(message === undefined ? {} : { message: base64Of(message) }),
+      };
+      const body = parseWith(functionRequest, given, "ERR_MESSAGE_MALFORMED");
+      const maxResponseBytes = MAX_MESSAGE_REQUEST_BYTES;
+      const request = { ...options, body, response: functionResponse, maxResponseBytes, idempotent };
+      return (await call(`functions/${name}`, request)).output;
     },
   });
 }

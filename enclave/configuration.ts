@@ -143,7 +143,7 @@ const issuer = z.strictObject({
 
 const budgets = z.strictObject({
   requestsPerMinute: z.int().min(1).max(1_000_000).default(600),
-  /** Of request and answer bodies together. */
+  /** Of request and answer bodies together. A stream that has used them up is slowed down, all else is refused. */
   bytesPerMinute: z
     .int()
     .min(1_024)

@@ -14,6 +14,8 @@ z.config({ jitless: true }); // no code generation: the enclave and strict CSP p
 export const MAX_REQUEST_BYTES = 64 * 1024;
 /** Largest body of an operation that takes whole messages. */
 export const MAX_MESSAGE_REQUEST_BYTES = 1024 * 1024;
+/** Largest sealed request or answer: the same in Binary HTTP, with its fields, and sealed. */
+export const MAX_SEALED_BYTES = MAX_MESSAGE_REQUEST_BYTES + 64 * 1024;
 /** KMS limits (API_Decrypt, API_GenerateRandom). */
 const MAX_CIPHERTEXT_BYTES = 6144;
 const MAX_RANDOM_BYTES = 1024;

@@ -7,14 +7,14 @@
  * never while the old bearer still opens requests.
  */
 import { ServiceError } from "../../shared/errors.js";
-import type { OhttpKeyPair } from "../../shared/ohttp/key-pair.js";
-import { generateKeyPair } from "../../shared/ohttp/key-pair.js";
+import type { OhttpKeyPair } from "../../shared/ohttp/key-configuration.js";
+import { generateKeyPair } from "../../shared/ohttp/key-configuration.js";
 import { encodeKeyConfigurations } from "../../shared/ohttp/key-configuration.js";
-import { KEM_P256, KEM_X25519 } from "../../shared/ohttp/suites.js";
+import { KEM_P256_HKDF_SHA256, KEM_X25519_HKDF_SHA256 } from "../../shared/ohttp/suites.js";
 import type { Clock } from "../clock.js";
 
 /** In the order in which clients are to prefer them. */
-const KEMS = [KEM_X25519, KEM_P256] as const;
+const KEMS = [KEM_X25519_HKDF_SHA256, KEM_P256_HKDF_SHA256] as const;
 const KEY_IDS = 256;
 /** After a rotation that failed. */
 const RETRY_MS = 10_000;

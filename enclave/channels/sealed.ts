@@ -13,8 +13,8 @@ import { wipe, utf8 } from "../../shared/bytes.js";
 import type { BinaryRequest } from "../../shared/bhttp.js";
 import { encodeBinaryResponse, parseBinaryRequest } from "../../shared/bhttp.js";
 import { ServiceError, toServiceError } from "../../shared/errors.js";
-import { openRequest, parseSealedHeader } from "../../shared/ohttp/encapsulation.js";
-import { OHTTP_RESPONSE_TYPE } from "../../shared/ohttp/media-types.js";
+import { openRequest, parseSealedHeader } from "../../shared/ohttp/request.js";
+import { MEDIA_TYPE_OHTTP_RESPONSE } from "../../shared/ohttp/response.js";
 import { MAX_MESSAGE_REQUEST_BYTES, PROBLEM_JSON, parseHttpDate, problemOf } from "../../shared/wire.js";
 import type { Clock } from "../clock.js";
 import type { Route, RoutedAnswer, RoutedRequest, RequestBody } from "../operations/route.js";
@@ -68,7 +68,7 @@ export class SealedChannel {
     });
     const body = await sealResponse(encoded);
     wipe(encoded, answer.content);
-    return { contentType: OHTTP_RESPONSE_TYPE, body, keyArn: undefined };
+    return { contentType: MEDIA_TYPE_OHTTP_RESPONSE, body, keyArn: undefined };
   }
 
   #keyOf(sealed: Uint8Array) {

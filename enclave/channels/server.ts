@@ -6,6 +6,7 @@
  */
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage, RequestListener, Server, ServerOptions, ServerResponse } from "node:http";
+import type { Server as HttpsServer } from "node:https";
 import { utf8, wipe } from "../../shared/bytes.js";
 import { toServiceError } from "../../shared/errors.js";
 import { PROBLEM_JSON, problemOf } from "../../shared/wire.js";
@@ -13,7 +14,7 @@ import { onceGone } from "../../vsock/exchange.js";
 import type { Clock } from "../clock.js";
 import { withinDeadline } from "../deadline.js";
 import { Gate } from "../gate.js";
-import type { Route, RoutedAnswer, RoutedRequest } from "../operations/route.js";
+import type { Route, RoutedAnswer, RoutedRequest, Target } from "../operations/route.js";
 import { mediaTypeOf, parseTarget } from "./http-request.js";
 import { requestBody } from "./request-body.js";
 import type { RequestLog } from "./request-log.js";
@@ -31,10 +32,7 @@ const MAX_CONNECTIONS = 8_192;
 const UUID = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
 
 /** node:http's or node:https's. */
-export type HttpServer = Pick<
-  Server,
-  "on" | "close" | "closeIdleConnections" | "closeAllConnections" | "maxConnections" | "timeout"
->;
+export type HttpServer = Server | HttpsServer;
 
 /** What a channel is, as far as the server needs to know. */
 export interface ServedChannel {
@@ -46,7 +44,7 @@ export interface ServedChannel {
   /** Makes it listen. @throws ServiceError ERR_ADDRESS. */
   readonly listen: (server: HttpServer) => Promise<void>;
   /** The route of a request. @throws ServiceError when there is none. */
-  readonly match: (request: { method: string; path: string; contentType: string }) => Route;
+  readonly match: (target: Target) => Route;
   /** The key that the other side of `request`'s connection has been shown; undefined where there is none. */
   readonly connectionKey: (request: IncomingMessage) => Uint8Array | undefined;
 }

@@ -9,6 +9,7 @@ import type { BudgetLease, Budgets } from "../authorization/budgets.js";
 import type { DecisionLog } from "../authorization/decision-log.js";
 import type { PolicyEngine } from "../authorization/policies.js";
 import type { Principal } from "../authorization/principal.js";
+import type { Clock } from "../clock.js";
 import type { PinnedKey } from "../kms/pinned-keys.js";
 import { wipe } from "../../shared/bytes.js";
 import { ServiceError } from "../../shared/errors.js";
@@ -39,6 +40,7 @@ export interface GuardOptions {
   readonly decisions: DecisionLog;
   /** The enclave's own time, in milliseconds since 1970. */
   readonly nowMs: () => number;
+  readonly clock: Clock;
 }
 
 /** An operation, still unguarded. */
@@ -80,7 +82,7 @@ export class Guard {
     try {
       request.assertFirst();
       const answer = await this.#run(operation, request, { principal, lease });
-      const body = answer.body instanceof Uint8Array ? spent(answer.body, lease) : spending(answer.body, lease);
+      const body = answer.body instanceof Uint8Array ? spent(answer.body, lease) : spending(answer.body, lease, this.#pacing(request));
       return { ...answer, body, release: () => lease.leave() };
     } catch (error) {
       lease.leave();
@@ -99,11 +101,15 @@ export class Guard {
       authorize: (intent) => this.#authorize(operation.name, request, principal, intent),
     };
     if (request.fields.contentType === STREAM_TYPE && operation.runStream) {
-      return operation.runStream(spending(request.body.stream(), lease), call, request.fields);
+      return operation.runStream(spending(request.body.stream(), lease, this.#pacing(request)), call, request.fields);
     }
     const body = await request.body.whole(operation.maxBodyBytes);
     lease.spend(body.length);
     return operation.run(body, call);
+  }
+
+  #pacing({ signal }: RoutedRequest) {
+    return { clock: this.#options.clock, signal };
   }
 
   #authorize(action: string, { channel, requestId }: RoutedRequest, principal: Principal, intent: Intent): void {
@@ -125,10 +131,34 @@ function spent(body: Uint8Array, lease: BudgetLease): Uint8Array {
   }
 }
 
-/** `body`, each part of it on the caller's account. */
-async function* spending(body: AsyncIterable<Uint8Array>, lease: BudgetLease): AsyncGenerator<Uint8Array> {
+/**
+ * `body`, each part of it on the caller's account. A stream whose account is empty is not refused: it waits until there is
+ * something on it again, and with it, by back-pressure, whoever sends.
+ */
+async function* spending(
+  body: AsyncIterable<Uint8Array>,
+  lease: BudgetLease,
+  { clock, signal }: { readonly clock: Clock; readonly signal: AbortSignal },
+): AsyncGenerator<Uint8Array> {
   for await (const part of body) {
-    lease.spend(part.length);
+    while (!hasSpent(lease, part.length)) await pause(clock, signal);
     yield part;
   }
+}
+
+function hasSpent(lease: BudgetLease, bytes: number): boolean {
+  try {
+    lease.spend(bytes);
+    return true;
+  } catch (error) {
+    if (error instanceof ServiceError && error.code === "ERR_BUDGET") return false;
+    throw error;
+  }
+}
+
+const PAUSE_MS = 100;
+
+function pause(clock: Clock, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted();
+  return new Promise((resolve) => void clock.after(PAUSE_MS, resolve));
 }

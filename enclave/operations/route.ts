@@ -3,6 +3,7 @@
  * the parent, a sealed request, or TLS that ends in the enclave.
  */
 import { utf8 } from "../../shared/bytes.js";
+import { ServiceError } from "../../shared/errors.js";
 
 /**
  * What carries a request. `parent`: HTTP that the parent reads. `sealed`: Oblivious HTTP through the parent. `tls`: TLS
@@ -66,6 +67,21 @@ export interface Route {
   /** Whether it is served however busy the enclave is, so that its state stays visible. */
   readonly always: boolean;
   readonly serve: (request: RoutedRequest) => Promise<RoutedAnswer>;
+}
+
+/** What a route is found by. */
+export interface Target {
+  readonly method: string;
+  readonly path: string;
+  readonly contentType: string;
+}
+
+/** `route`, if it takes such a request. @throws ServiceError ERR_METHOD_NOT_ALLOWED, ERR_CONTENT_TYPE. */
+export function checkedRoute(route: Route, { method, contentType }: Target): Route {
+  const { contentTypes } = route;
+  if (route.method !== method) throw new ServiceError("ERR_METHOD_NOT_ALLOWED", `expected the method ${route.method}`);
+  if (contentTypes.length === 0 || contentTypes.includes(contentType)) return route;
+  throw new ServiceError("ERR_CONTENT_TYPE", `expected a body of type ${contentTypes.join(" or ")}`);
 }
 
 export const JSON_TYPE = "application/json";

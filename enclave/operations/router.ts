@@ -10,8 +10,8 @@ import type { AttestationResponse } from "../../shared/wire.js";
 import type { HealthReport, Readiness } from "../health.js";
 import type { NsmClient } from "../nsm.js";
 import type { Guard, Operation } from "./guard.js";
-import type { Channel, Route } from "./route.js";
-import { jsonAnswer } from "./route.js";
+import type { Channel, Route, Target } from "./route.js";
+import { checkedRoute, jsonAnswer } from "./route.js";
 
 export interface RouterOptions {
   /** The operations that the parent may see answers of. */
@@ -45,23 +45,16 @@ export class Router {
    * The route of a request on `channel`.
    * @throws ServiceError ERR_NOT_FOUND, ERR_METHOD_NOT_ALLOWED, ERR_CHANNEL_CLOSED, ERR_CONTENT_TYPE.
    */
-  match(channel: Channel, { method, path, contentType }: { method: string; path: string; contentType: string }): Route {
-    const operation = this.#operations.get(path);
-    const route = operation ?? this.#open.get(path);
+  match(channel: Channel, target: Target): Route {
+    const operation = this.#operations.get(target.path);
+    const route = operation ?? this.#open.get(target.path);
     if (route === undefined) throw new ServiceError("ERR_NOT_FOUND", "expected the path of an operation");
-    if (route.method !== method)
-      throw new ServiceError("ERR_METHOD_NOT_ALLOWED", `expected the method ${route.method}`);
+    checkedRoute(route, target);
     if (operation && channel === "parent" && !this.#openToParent.has(operation.name)) {
       throw new ServiceError("ERR_CHANNEL_CLOSED", `expected channels.parent to name ${operation.name}, it does not`);
     }
-    assertContentType(route, contentType);
     return route;
   }
-}
-
-function assertContentType({ contentTypes }: Route, contentType: string): void {
-  if (contentTypes.length === 0 || contentTypes.includes(contentType)) return;
-  throw new ServiceError("ERR_CONTENT_TYPE", `expected a body of type ${contentTypes.join(" or ")}`);
 }
 
 function openRoutes({ nsm, endpointKeys, readiness, health }: RouterOptions): Map<string, Route> {

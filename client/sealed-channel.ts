@@ -1,0 +1,137 @@
+/**
+ * Sealed requests (RFC 9458) to an attested enclave, over the platform's `fetch`: each is a Binary HTTP request under an
+ * HPKE key of its own, and its answer opens with that key alone. The parent carries both and reads neither; it sees sizes
+ * and times.
+ *
+ * A request to a key that the enclave has given up is sent once more, sealed to the key of a fresh attestation.
+ */
+import type { BinaryResponse } from "../shared/bhttp.js";
+import { encodeBinaryRequest, parseBinaryResponse } from "../shared/bhttp.js";
+import { wipe } from "../shared/bytes.js";
+import { ServiceError } from "../shared/errors.js";
+import type { KeyConfiguration } from "../shared/ohttp/key-configuration.js";
+import { parseKeyConfigurations } from "../shared/ohttp/key-configuration.js";
+import { MEDIA_TYPE_OHTTP_REQUEST, sealRequest } from "../shared/ohttp/request.js";
+import { MEDIA_TYPE_OHTTP_RESPONSE } from "../shared/ohttp/response.js";
+import { PROOF_ORIGIN } from "../shared/proof-of-possession.js";
+import { attestationResponse, decodeUtf8, MAX_SEALED_BYTES, parseJson } from "../shared/wire.js";
+import type { Appraiser } from "./attest.js";
+import { attestKeys, MAX_ATTESTATION_BYTES } from "./attest.js";
+import type { Channel, ChannelCall } from "./channel.js";
+import { carrierRefusalOf, refusalOf } from "./channel.js";
+import { withDeadline } from "./deadline.js";
+import type { HttpOptions } from "./http.js";
+import { exchange } from "./http.js";
+import type { Session } from "./sessions.js";
+import { Sessions } from "./sessions.js";
+
+export interface SealedChannelOptions {
+  readonly http: HttpOptions;
+  readonly appraiser: Appraiser;
+  readonly deadlineMs: number;
+  readonly maxAgeMs: number;
+}
+
+interface SealedSession extends Session {
+  /** The key to seal to. */
+  readonly configuration: KeyConfiguration;
+}
+
+/** Beside the content: status, fields and padding. */
+const MAX_OVERHEAD_BYTES = 32 * 1024;
+
+/** Attests, and returns the channel to the enclave that passed. */
+export async function openSealedChannel(options: SealedChannelOptions, signal?: AbortSignal): Promise<Channel> {
+  const { http, appraiser, deadlineMs, maxAgeMs } = options;
+  const open = () => withDeadline({ deadlineMs }, (deadline) => openSession(http, appraiser, deadline));
+  const sessions = new Sessions({ open, maxAgeMs, clock: appraiser.clock });
+  await sessions.current(signal);
+  return {
+    get attestation() {
+      return latest(sessions).attestation;
+    },
+    async call(call) {
+      const session = await sessions.current(call.signal);
+      try {
+        return await send(options, session, call);
+      } catch (error) {
+        if (!(error instanceof ServiceError && error.code === "ERR_KEY_CONFIGURATION")) throw error;
+        return send(options, await sessions.renewed(session, call.signal), call);
+      }
+    },
+    close: () => sessions.close(),
+  };
+}
+
+function latest(sessions: Sessions<SealedSession>): SealedSession {
+  if (sessions.latest === undefined) throw new TypeError("the channel is closed");
+  return sessions.latest;
+}
+
+async function openSession(http: HttpOptions, appraiser: Appraiser, signal: AbortSignal): Promise<SealedSession> {
+  const { attestation, keyConfigurations } = await attestKeys(appraiser, async (path) => {
+    const request = { method: "GET", path, maxResponseBytes: MAX_ATTESTATION_BYTES, signal } as const;
+    const { status, contentType, body } = await exchange(http, request);
+    if (status !== 200) throw carrierRefusalOf(contentType, body);
+    return parseJson(attestationResponse, decodeUtf8(body), "ERR_MESSAGE_MALFORMED");
+  });
+  return { attestation, configuration: await usableConfiguration(parseKeyConfigurations(keyConfigurations)) };
+}
+
+/** The first that this platform can seal to, in the enclave's order: not every browser has X25519. */
+async function usableConfiguration(configurations: readonly KeyConfiguration[]): Promise<KeyConfiguration> {
+  const causes: unknown[] = [];
+  for (const configuration of configurations) {
+    try {
+      await sealRequest(configuration, new Uint8Array());
+      return configuration;
+    } catch (cause) {
+      causes.push(cause);
+    }
+  }
+  throw new ServiceError("ERR_OHTTP_MALFORMED", "this platform can seal to none of the enclave's keys", { cause: causes });
+}
+
+async function send(
+  { http, appraiser }: SealedChannelOptions,
+  { configuration }: SealedSession,
+  call: ChannelCall,
+): Promise<Uint8Array> {
+  const request = encodeBinaryRequest(binaryRequest(call, appraiser.clock()));
+  const { sealed, openResponse } = await sealRequest(configuration, request);
+  wipe(request);
+  const { status, contentType, body } = await exchange(http, {
+    method: "POST",
+    path: "v1/sealed",
+    content: { type: MEDIA_TYPE_OHTTP_REQUEST, bytes: sealed },
+    maxResponseBytes: Math.min(MAX_SEALED_BYTES, call.maxResponseBytes + MAX_OVERHEAD_BYTES),
+    signal: call.signal,
+  });
+  if (status !== 200) throw carrierRefusalOf(contentType, body);
+  if (contentType !== MEDIA_TYPE_OHTTP_RESPONSE) {
+    throw new ServiceError("ERR_OHTTP_MALFORMED", `expected an answer of type ${MEDIA_TYPE_OHTTP_RESPONSE}`);
+  }
+  const opened = await openResponse(body);
+  return contentOf(parseBinaryResponse(opened, { maxContentBytes: call.maxResponseBytes }));
+}
+
+/** RFC 9458 §6.5.1: the date, so that the enclave need not remember the request for ever. */
+const binaryRequest = ({ operation, body, fields }: ChannelCall, now: Date) => ({
+  method: "POST",
+  scheme: "https",
+  authority: new URL(PROOF_ORIGIN).host,
+  path: `/v1/${operation}`,
+  fields: [
+    ["content-type", "application/json"] as const,
+    ["date", now.toUTCString()] as const,
+    ...Object.entries(fields),
+  ],
+  content: body,
+  trailers: [],
+});
+
+function contentOf({ status, fields, content }: BinaryResponse): Uint8Array {
+  if (status === 200) return content;
+  const [, contentType = ""] = fields.find(([name]) => name === "content-type") ?? [];
+  throw refusalOf(contentType, content);
+}
