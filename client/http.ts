@@ -42,7 +42,10 @@ export async function exchange(options: HttpOptions, request: HttpRequest): Prom
   };
 }
 
-async function send({ fetch, baseUrl }: HttpOptions, { method, path, content, signal }: HttpRequest): Promise<Response> {
+async function send(
+  { fetch, baseUrl }: HttpOptions,
+  { method, path, content, signal }: HttpRequest,
+): Promise<Response> {
   const body = content ? { body: content.bytes, headers: { "content-type": content.type } } : {};
   const policy = { redirect: "error", credentials: "omit", cache: "no-store", referrerPolicy: "no-referrer" } as const;
   try {
@@ -53,7 +56,10 @@ async function send({ fetch, baseUrl }: HttpOptions, { method, path, content, si
 }
 
 /** Reading stops at the limit: what is beyond it is never held. */
-async function readBody(response: Response, { maxResponseBytes, signal }: HttpRequest): Promise<Uint8Array<ArrayBuffer>> {
+async function readBody(
+  response: Response,
+  { maxResponseBytes, signal }: HttpRequest,
+): Promise<Uint8Array<ArrayBuffer>> {
   const reader = response.body?.getReader();
   if (reader === undefined) return new Uint8Array();
   const abort = (): void => void reader.cancel(signal.reason).catch(() => undefined); // its read has failed already

@@ -50,7 +50,8 @@ export class CheckedEnclavePolicy {
     const example = { nonce: new Uint8Array(1), userData: new Uint8Array(1) };
     for (const reference of checkPolicy(this.with(example)).alternatives) {
       for (const index of pinned) {
-        if (!reference.has(index)) throw new TypeError(`each set of reference values names PCR ${pinned.join(", ")}: no PCR${index}`);
+        if (!reference.has(index))
+          throw new TypeError(`each set of reference values names PCR ${pinned.join(", ")}: no PCR${index}`);
       }
     }
   }

@@ -11,8 +11,8 @@ import { wipe } from "../shared/bytes.js";
 import { ServiceError } from "../shared/errors.js";
 import type { KeyConfiguration } from "../shared/ohttp/key-configuration.js";
 import { parseKeyConfigurations } from "../shared/ohttp/key-configuration.js";
-import { MEDIA_TYPE_OHTTP_REQUEST, sealRequest } from "../shared/ohttp/request.js";
-import { MEDIA_TYPE_OHTTP_RESPONSE } from "../shared/ohttp/response.js";
+import { MEDIA_TYPE_OHTTP_REQUEST, MEDIA_TYPE_OHTTP_RESPONSE } from "../shared/ohttp/media-types.js";
+import { sealRequest } from "../shared/ohttp/request.js";
 import { PROOF_ORIGIN } from "../shared/proof-of-possession.js";
 import { attestationResponse, decodeUtf8, MAX_SEALED_BYTES, parseJson } from "../shared/wire.js";
 import type { Appraiser } from "./attest.js";
@@ -89,7 +89,9 @@ async function usableConfiguration(configurations: readonly KeyConfiguration[]):
       causes.push(cause);
     }
   }
-  throw new ServiceError("ERR_OHTTP_MALFORMED", "this platform can seal to none of the enclave's keys", { cause: causes });
+  throw new ServiceError("ERR_OHTTP_MALFORMED", "this platform can seal to none of the enclave's keys", {
+    cause: causes,
+  });
 }
 
 async function send(

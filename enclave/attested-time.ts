@@ -53,7 +53,8 @@ export class AttestedTime {
 
   /** Milliseconds since 1970. @throws ServiceError ERR_NSM before the first document. */
   nowMs(): number {
-    if (this.#anchor === undefined) throw new ServiceError("ERR_NSM", "expected a document with the time, none was made yet");
+    if (this.#anchor === undefined)
+      throw new ServiceError("ERR_NSM", "expected a document with the time, none was made yet");
     return this.#anchor.nsmMs + (this.#clock.monotonicMs() - this.#anchor.monotonicMs);
   }
 

@@ -1,26 +1,21 @@
 /**
- * Wires an enclave together, in the order in which it must start: configuration with its policies, its measurement, the
- * NSM and the time, the keys, and only then the servers.
+ * Wires an enclave together, in the order in which it must start: configuration and policies, their measurement, the time
+ * and the keys, and only then the servers.
  */
-import type { EndpointKeys } from "../shared/attestation/endpoint-keys.js";
+import { ServiceError } from "../shared/errors.js";
 import type { Nsm } from "../shared/nsm.js";
 import { AttestedTime } from "./attested-time.js";
-import { Access } from "./authorization/access.js";
 import { CONFIGURATION_PCR, measureConfiguration } from "./boot.js";
-import { parentChannel } from "./channels/parent-channel.js";
-import { RequestLog } from "./channels/request-log.js";
-import { SealedChannel } from "./channels/sealed.js";
+import type { ChannelKeys } from "./channels/channels.js";
+import { createServers, endpointKeysOf } from "./channels/channels.js";
+import { createTlsIdentity } from "./channels/create-tls-identity.js";
 import { SealedKeys } from "./channels/sealed-keys.js";
-import type { ServedChannel } from "./channels/server.js";
-import { EnclaveServer } from "./channels/server.js";
 import type { Clock } from "./clock.js";
 import { systemClock } from "./clock.js";
 import type { Configuration } from "./configuration.js";
 import { parseConfiguration } from "./configuration.js";
-import { Gate } from "./gate.js";
 import { healthReport, KmsHealth, Readiness } from "./health.js";
 import { CredentialsCache } from "./kms/credentials.js";
-import type { KmsClients } from "./kms/kms-clients.js";
 import { createKmsClients } from "./kms/kms-clients.js";
 import { MessageOpener } from "./kms/messages.js";
 import { RecipientKeys } from "./kms/recipient.js";
@@ -28,10 +23,174 @@ import { ServicesClient } from "./kms/services.js";
 import type { Logger } from "./log.js";
 import { silentLogger } from "./log.js";
 import { NsmClient } from "./nsm.js";
+import { createGuard } from "./operations/create-guard.js";
 import { Decryption } from "./operations/decryption.js";
 import type { EnclaveFunction } from "./operations/functions.js";
 import { functionOperations } from "./operations/functions.js";
-import { Guard } from "./operations/guard.js";
+import type { Guard, Operation } from "./operations/guard.js";
 import { createOperations } from "./operations/operations.js";
 import { Router } from "./operations/router.js";
-import { ReplayStore } from "./replay-store.js";
+
+/** Where the enclave listens, and where it finds its parent: addresses as in shared/address.ts. */
+export interface EnclaveAddresses {
+  /** Where the enclave's HTTP operations are served: the parent's plain channel, and sealed requests in it. */
+  readonly listen: string;
+  /** Where attested TLS is served; needed where the configuration has `channels.tls`, and only then. */
+  readonly tls?: string;
+  /** The parent's byte tunnel to KMS (or AWS's vsock-proxy). */
+  readonly tunnel: string;
+  /** The parent's services: credentials, and the gateway where it is used. */
+  readonly services: string;
+}
+
+export interface EnclaveOptions {
+  /** The exact bytes of the configuration, as they are measured. */
+  readonly configuration: Uint8Array;
+  readonly nsm: Nsm;
+  readonly addresses: EnclaveAddresses;
+  /** The application's own code: see `defineFunction`. */
+  readonly functions?: readonly EnclaveFunction[];
+  /** Where to log; nowhere unless given. */
+  readonly log?: Logger;
+  readonly clock?: Clock;
+}
+
+/** A running enclave. */
+export interface Enclave {
+  /** PCR16, in hexadecimal: the configuration's measurement. */
+  readonly configurationPcr: string;
+  /** Where it listens. */
+  readonly address: string;
+  /** Makes new keys for sealed requests now; the old ones open requests for the configured overlap. */
+  rotateSealedKeys(): Promise<void>;
+  /** Stops serving, waits a while for requests under way, and lets go of keys and credentials. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts an enclave. On return its configuration is measured and locked into PCR16, and it serves.
+ * It has not called KMS yet: `GET /readyz` does.
+ * @throws ServiceError ERR_CONFIGURATION (also for policies that do not validate, before anything is measured), ERR_NSM
+ *   (also when PCR16 was used before), ERR_ADDRESS, ERR_TIMEOUT; ERR_CERTIFICATE for a TLS certificate that the
+ *   configuration itself contradicts.
+ * @throws TypeError when a function does not come from `defineFunction`, or two have one name.
+ */
+export async function createEnclave(options: EnclaveOptions): Promise<Enclave> {
+  const closers: (() => unknown)[] = [];
+  const close = async (): Promise<void> => {
+    for (let closer = closers.pop(); closer !== undefined; closer = closers.pop()) await closer();
+  };
+  try {
+    return { ...(await start(options, closers)), close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function start(options: EnclaveOptions, closers: (() => unknown)[]): Promise<Omit<Enclave, "close">> {
+  const { addresses, clock = systemClock, log = silentLogger } = options;
+  const configuration = parseConfiguration(options.configuration);
+  assertTlsAddress(configuration, addresses);
+  const platform = createPlatform(options, { configuration, clock, log }, closers);
+  const { nsm, time, recipient } = platform;
+  const operations = operationsOf(options, platform, clock);
+  const guard = await createGuard(configuration.authorization, { operations, time, clock, log });
+  const configurationPcr = await measureConfiguration(nsm, options.configuration);
+  const { moduleId } = await nsm.describe();
+  log.info({ moduleId, configurationPcr }, `measured the configuration into PCR${CONFIGURATION_PCR}`);
+  await nsm.attest({ nonce: null, publicKey: null, userData: null }, "kms"); // for the time in it
+  await recipient.prepare();
+  const keys = await createKeys(platform, { clock, log }, closers);
+  const router = createRouter({ platform, guard, operations, keys, clock });
+  const where = { listen: addresses.listen, tls: addresses.tls };
+  for (const server of createServers({ configuration, router, keys, addresses: where, time, clock, log })) {
+    await server.listen();
+    closers.push(() => server.close());
+  }
+  log.info({ address: addresses.listen }, "the enclave serves");
+  return { configurationPcr, address: addresses.listen, rotateSealedKeys: () => keys.sealed.rotate() };
+}
+
+function assertTlsAddress({ channels }: Configuration, { tls }: EnclaveAddresses): void {
+  if ((channels.tls === undefined) === (tls === undefined)) return;
+  throw new ServiceError("ERR_CONFIGURATION", "channels.tls and an address to serve TLS at: expected both or neither");
+}
+
+interface Context {
+  readonly configuration: Configuration;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+type Platform = ReturnType<typeof createPlatform>;
+
+/** What the enclave stands on: its device, its time, and KMS through its parent. Nothing of it has been used on return. */
+function createPlatform(options: EnclaveOptions, context: Context, closers: (() => unknown)[]) {
+  const { configuration, clock, log } = context;
+  const time = new AttestedTime(clock);
+  const nsm = new NsmClient(options.nsm, clock, { onDocument: (document) => time.observeDocument(document) });
+  const recipient = new RecipientKeys({ keys: configuration.keys, nsm, clock, limits: configuration.recipient });
+  const services = new ServicesClient(options.addresses.services);
+  const credentials = new CredentialsCache({ services, clock, log });
+  const onDate = (date: string | undefined): void => time.observeKmsDate(date);
+  const { tunnel } = options.addresses;
+  const kms = createKmsClients({ configuration, recipient, credentials, services, tunnel, onDate });
+  closers.push(
+    () => services.close(),
+    () => credentials.close(),
+    () => kms.close(),
+  );
+  const health = new KmsHealth(clock);
+  const { maxEncryptedDataKeys } = configuration.limits;
+  const messages = new MessageOpener({ client: kms.messages, keys: configuration.keys, maxEncryptedDataKeys });
+  const decryption = new Decryption({ kms, messages, keys: configuration.keys, health });
+  return { configuration, time, nsm, recipient, services, credentials, kms, health, decryption };
+}
+
+function operationsOf({ functions = [] }: EnclaveOptions, platform: Platform, clock: Clock): Operation[] {
+  const { configuration, decryption, kms, health } = platform;
+  const operations = createOperations({ decryption, kms, health, keys: configuration.keys });
+  return [...operations, ...functionOperations(functions, { decryption, kms, clock })];
+}
+
+async function createKeys(
+  platform: Platform,
+  { clock, log }: Pick<Context, "clock" | "log">,
+  closers: (() => unknown)[],
+): Promise<ChannelKeys> {
+  const { channels } = platform.configuration;
+  const sealed = await SealedKeys.create({ clock, limits: channels.sealed });
+  closers.push(() => sealed.close());
+  if (channels.tls === undefined) return { sealed, tls: undefined };
+  const tls = createTlsIdentity(channels.tls, { ...platform, clock, log });
+  closers.push(() => tls.close());
+  await tls.start();
+  return { sealed, tls };
+}
+
+interface RouterParts {
+  readonly platform: Platform;
+  readonly guard: Guard;
+  readonly operations: readonly Operation[];
+  readonly keys: ChannelKeys;
+  readonly clock: Clock;
+}
+
+function createRouter({ platform, guard, operations, keys, clock }: RouterParts): Router {
+  const { configuration, nsm, recipient, credentials, kms, health, time } = platform;
+  const needsCredentials = configuration.kms.transport === "tunnel";
+  const sources = {
+    ...{ nsm, recipient, time, kms: health, sealed: keys.sealed, tls: keys.tls },
+    credentials: needsCredentials ? credentials : undefined,
+  };
+  return new Router({
+    openToParent: configuration.channels.parent,
+    nsm,
+    endpointKeys: (connectionKey) => endpointKeysOf(keys, connectionKey),
+    guard,
+    operations,
+    readiness: new Readiness({ probe: kms.probe, health, clock }),
+    health: () => healthReport(sources),
+  });
+}

@@ -7,6 +7,9 @@ import { GenerateRandomCommand } from "@aws-sdk/client-kms";
 import { wipe } from "../shared/bytes.js";
 import type { ErrorCode } from "../shared/errors.js";
 import { ServiceError, toServiceError } from "../shared/errors.js";
+import type { AttestedTime, TimeState } from "./attested-time.js";
+import type { SealedKeys, SealedKeysState } from "./channels/sealed-keys.js";
+import type { TlsIdentity, TlsIdentityState } from "./channels/tls-identity.js";
 import type { Clock } from "./clock.js";
 import { withinDeadline } from "./deadline.js";
 import type { CredentialsCache, CredentialsState } from "./kms/credentials.js";
@@ -123,6 +126,11 @@ export interface HealthReport {
   readonly recipient: RecipientState;
   /** Absent where the transport needs none (gateway). */
   readonly credentials: CredentialsState | undefined;
+  /** How the clocks disagree. */
+  readonly time: TimeState;
+  readonly sealed: SealedKeysState;
+  /** Absent where the enclave serves no TLS. */
+  readonly tls: TlsIdentityState | undefined;
 }
 
 export interface HealthSources {
@@ -130,17 +138,24 @@ export interface HealthSources {
   readonly kms: KmsHealth;
   readonly recipient: Pick<RecipientKeys, "state">;
   readonly credentials: Pick<CredentialsCache, "state"> | undefined;
+  readonly time: Pick<AttestedTime, "state">;
+  readonly sealed: Pick<SealedKeys, "state">;
+  readonly tls: Pick<TlsIdentity, "state"> | undefined;
 }
 
 /** The report of now. */
-export function healthReport({ nsm, kms, recipient, credentials }: HealthSources): HealthReport {
+export function healthReport({ nsm, kms, recipient, credentials, time, sealed, tls }: HealthSources): HealthReport {
   const credentialsFail = credentials !== undefined && credentials.state.failure !== undefined;
-  const degraded = nsm.state === "failed" || kms.state.status === "failed" || credentialsFail;
+  const tlsFails = tls !== undefined && tls.state.failure !== undefined;
+  const degraded = nsm.state === "failed" || kms.state.status === "failed" || credentialsFail || tlsFails;
   return {
     status: degraded ? "degraded" : "ok",
     nsm: nsm.state,
     kms: kms.state,
     recipient: recipient.state,
     credentials: credentials?.state,
+    time: time.state,
+    sealed: sealed.state,
+    tls: tls?.state,
   };
 }

@@ -5,6 +5,7 @@
 export type { ErrorCode } from "../shared/errors.js";
 export { ServiceError } from "../shared/errors.js";
 export type { Nsm } from "../shared/nsm.js";
+export type { Principal } from "./authorization/principal.js";
 export type { Clock } from "./clock.js";
 export type { Enclave, EnclaveAddresses, EnclaveOptions } from "./enclave.js";
 export { createEnclave } from "./enclave.js";
@@ -16,3 +17,5 @@ export type { PinnedKey } from "./kms/pinned-keys.js";
 export { PinnedKeys } from "./kms/pinned-keys.js";
 export type { Recipient, RecipientLease, RecipientLimits } from "./kms/recipient.js";
 export type { LogFields, Logger } from "./log.js";
+export type { EnclaveFunction, FunctionCall, FunctionDefinition, Schema } from "./operations/functions.js";
+export { defineFunction } from "./operations/functions.js";

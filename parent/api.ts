@@ -6,10 +6,17 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { Logger } from "pino";
 import { ServiceError, toServiceError } from "../shared/errors.js";
-import { errorOfProblem, MAX_MESSAGE_REQUEST_BYTES, MAX_REQUEST_BYTES, PROBLEM_JSON } from "../shared/wire.js";
+import {
+  errorOfProblem,
+  MAX_MESSAGE_REQUEST_BYTES,
+  MAX_REQUEST_BYTES,
+  MAX_SEALED_BYTES,
+  PROBLEM_JSON,
+} from "../shared/wire.js";
 import { onceGone } from "../vsock/exchange.js";
 import type { AddressResponse } from "../vsock/http.js";
 import type { CredentialsSource } from "./credentials.js";
+import { allowOrigins } from "./cross-origin.js";
 import type { EnclaveClient } from "./enclave-client.js";
 import type { HttpApp } from "./http-app.js";
 import { createHttpApp } from "./http-app.js";
@@ -24,6 +31,8 @@ export interface ApiOptions {
   readonly limits: ParentLimits;
   readonly log: Logger;
   readonly metrics: ParentMetrics;
+  /** Origins whose pages may call the API from a browser; none unless given. */
+  readonly allowOrigins?: readonly string[] | undefined;
 }
 
 interface RelayedRoute {
@@ -35,12 +44,18 @@ interface RelayedRoute {
   readonly idempotent: boolean;
 }
 
+const MESSAGE = { method: "POST", maxBytes: MAX_MESSAGE_REQUEST_BYTES } as const;
+const SMALL = { method: "POST", maxBytes: MAX_REQUEST_BYTES } as const;
+
 const RELAYED: readonly RelayedRoute[] = [
   { method: "GET", path: "/attestation", maxBytes: MAX_REQUEST_BYTES, idempotent: true },
-  { method: "POST", path: "/v1/decrypt", maxBytes: MAX_REQUEST_BYTES, idempotent: true },
-  { method: "POST", path: "/v1/data-keys", maxBytes: MAX_REQUEST_BYTES, idempotent: true },
-  { method: "POST", path: "/v1/random", maxBytes: MAX_REQUEST_BYTES, idempotent: true },
-  { method: "POST", path: "/v1/messages/decrypt", maxBytes: MAX_MESSAGE_REQUEST_BYTES, idempotent: true },
+  // The enclave itself refuses the second of two.
+  { method: "POST", path: "/v1/sealed", maxBytes: MAX_SEALED_BYTES, idempotent: true },
+  { ...SMALL, path: "/v1/decrypt", idempotent: true },
+  { ...SMALL, path: "/v1/data-keys", idempotent: true },
+  { ...SMALL, path: "/v1/random", idempotent: true },
+  { ...MESSAGE, path: "/v1/messages/decrypt", idempotent: true },
+  { ...MESSAGE, path: "/v1/functions/:name", idempotent: false },
 ];
 
 /** The API, not yet listening. */
@@ -56,6 +71,7 @@ export function createApi(options: ApiOptions): HttpApp {
       metrics.requestSeconds.observe({ route }, seconds);
     },
   });
+  allowOrigins(http.app, options.allowOrigins ?? []);
   for (const route of RELAYED) addRelay(http, route, options.enclave);
   http.app.get("/healthz", () => health(options));
   http.app.get("/readyz", async (_request, reply) => answerWith(reply, await readiness(options.enclave)));
@@ -78,7 +94,7 @@ function addRelay(http: HttpApp, route: RelayedRoute, enclave: EnclaveClient): v
     handler: async (request, reply) => {
       const answer = await enclave.send({
         method,
-        path: path + queryOf(request),
+        path: request.raw.url ?? path,
         headers: relayedHeaders(request),
         body: request.body instanceof Uint8Array ? request.body : undefined,
         maxResponseBytes: maxBytes,
@@ -91,15 +107,15 @@ function addRelay(http: HttpApp, route: RelayedRoute, enclave: EnclaveClient): v
   });
 }
 
-/** The query as it came, with its question mark. */
-function queryOf({ raw: { url = "" } }: FastifyRequest): string {
-  const start = url.indexOf("?");
-  return start < 0 ? "" : url.slice(start);
-}
+/** What the enclave looks at; on the plain channel the caller's credentials too, which the parent then sees. */
+const RELAYED_FIELDS = ["content-type", "authorization", "dpop"] as const;
 
 function relayedHeaders(request: FastifyRequest): Record<string, string> {
-  const contentType = request.headers["content-type"];
-  return { "x-request-id": request.id, ...(contentType === undefined ? {} : { "content-type": contentType }) };
+  const given = RELAYED_FIELDS.flatMap((name) => {
+    const value = request.headers[name];
+    return typeof value === "string" ? [[name, value] as const] : [];
+  });
+  return { "x-request-id": request.id, ...Object.fromEntries(given) };
 }
 
 /** A signal that fires when the client leaves before its answer: the enclave need not work for nobody. */

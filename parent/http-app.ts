@@ -12,6 +12,7 @@ import { fastify } from "fastify";
 import type { Logger } from "pino";
 import type { ErrorCode } from "../shared/errors.js";
 import { ERRORS, ServiceError, toServiceError } from "../shared/errors.js";
+import { MEDIA_TYPE_OHTTP_REQUEST } from "../shared/ohttp/media-types.js";
 import { MAX_REQUEST_BYTES, PROBLEM_JSON, problemOf } from "../shared/wire.js";
 import { onceGone } from "../vsock/exchange.js";
 import type { ParentLimits } from "./limits.js";
@@ -63,7 +64,9 @@ export function createHttpApp(options: HttpAppOptions): HttpApp {
     frameworkErrors: (error, request, reply) => refuse(error, request, reply),
   });
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser("application/json", { parseAs: "buffer" }, (_request, body, done) => done(null, body));
+  for (const type of ["application/json", MEDIA_TYPE_OHTTP_REQUEST]) {
+    app.addContentTypeParser(type, { parseAs: "buffer" }, (_request, body, done) => done(null, body));
+  }
 
   const refuse = (error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
     const refusal = refusalOf(error);

@@ -186,7 +186,8 @@ export function parseJson<T>(schema: z.ZodType<T>, text: string, code: ErrorCode
   return parseWith(schema, value, code);
 }
 
-const HTTP_DATE = /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d{2} (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) \d{4} \d{2}:\d{2}:\d{2} GMT$/;
+const HTTP_DATE =
+  /^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d{2} (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) \d{4} \d{2}:\d{2}:\d{2} GMT$/;
 
 /** Milliseconds since 1970 of an IMF-fixdate (RFC 9110 §5.6.7), or undefined if `text` is none. */
 export function parseHttpDate(text: string): number | undefined {

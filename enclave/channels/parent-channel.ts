@@ -3,9 +3,9 @@
  * that the configuration opens to the parent, and sealed requests, which the parent can only pass on.
  */
 import { createServer } from "node:http";
+import { MEDIA_TYPE_OHTTP_REQUEST } from "../../shared/ohttp/media-types.js";
 import { MAX_SEALED_BYTES } from "../../shared/wire.js";
 import { listenAt } from "../../vsock/transport.js";
-import { MEDIA_TYPE_OHTTP_REQUEST } from "../../shared/ohttp/request.js";
 import type { Route } from "../operations/route.js";
 import { checkedRoute } from "../operations/route.js";
 import type { Router } from "../operations/router.js";

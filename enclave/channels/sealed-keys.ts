@@ -8,8 +8,7 @@
  */
 import { ServiceError } from "../../shared/errors.js";
 import type { OhttpKeyPair } from "../../shared/ohttp/key-configuration.js";
-import { generateKeyPair } from "../../shared/ohttp/key-configuration.js";
-import { encodeKeyConfigurations } from "../../shared/ohttp/key-configuration.js";
+import { encodeKeyConfigurations, generateKeyPair } from "../../shared/ohttp/key-configuration.js";
 import { KEM_P256_HKDF_SHA256, KEM_X25519_HKDF_SHA256 } from "../../shared/ohttp/suites.js";
 import type { Clock } from "../clock.js";
 

@@ -9,15 +9,16 @@
  *
  * What goes wrong before the request is open is told in the clear, because nothing else can be; all else is sealed.
  */
-import { wipe, utf8 } from "../../shared/bytes.js";
+
 import type { BinaryRequest } from "../../shared/bhttp.js";
 import { encodeBinaryResponse, parseBinaryRequest } from "../../shared/bhttp.js";
+import { utf8, wipe } from "../../shared/bytes.js";
 import { ServiceError, toServiceError } from "../../shared/errors.js";
 import { openRequest, parseSealedHeader } from "../../shared/ohttp/request.js";
-import { MEDIA_TYPE_OHTTP_RESPONSE } from "../../shared/ohttp/response.js";
+import { MEDIA_TYPE_OHTTP_RESPONSE } from "../../shared/ohttp/media-types.js";
 import { MAX_MESSAGE_REQUEST_BYTES, PROBLEM_JSON, parseHttpDate, problemOf } from "../../shared/wire.js";
 import type { Clock } from "../clock.js";
-import type { Route, RoutedAnswer, RoutedRequest, RequestBody } from "../operations/route.js";
+import type { RequestBody, Route, RoutedAnswer, RoutedRequest } from "../operations/route.js";
 import type { Router } from "../operations/router.js";
 import type { ReplayStore } from "../replay-store.js";
 import { mediaTypeOf, parseTarget } from "./http-request.js";

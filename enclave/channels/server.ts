@@ -6,14 +6,13 @@
  */
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage, RequestListener, Server, ServerOptions, ServerResponse } from "node:http";
-import type { Server as HttpsServer } from "node:https";
 import { utf8, wipe } from "../../shared/bytes.js";
 import { toServiceError } from "../../shared/errors.js";
 import { PROBLEM_JSON, problemOf } from "../../shared/wire.js";
 import { onceGone } from "../../vsock/exchange.js";
 import type { Clock } from "../clock.js";
 import { withinDeadline } from "../deadline.js";
-import { Gate } from "../gate.js";
+import type { Gate } from "../gate.js";
 import type { Route, RoutedAnswer, RoutedRequest, Target } from "../operations/route.js";
 import { mediaTypeOf, parseTarget } from "./http-request.js";
 import { requestBody } from "./request-body.js";
@@ -27,12 +26,9 @@ const MAX_HEAD_BYTES = 16 * 1024;
 const CHECK_MS = 1_000;
 /** For requests under way when the server closes. */
 const GRACE_MS = 10_000;
-const MAX_CONNECTIONS = 8_192;
+export const MAX_CONNECTIONS = 8_192;
 
 const UUID = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
-
-/** node:http's or node:https's. */
-export type HttpServer = Server | HttpsServer;
 
 /** What a channel is, as far as the server needs to know. */
 export interface ServedChannel {
@@ -40,9 +36,9 @@ export interface ServedChannel {
   /** Whether bodies may be streams: then a request may take as long as it moves. */
   readonly streams: boolean;
   /** Makes the server that accepts connections. */
-  readonly create: (options: ServerOptions, listener: RequestListener) => HttpServer;
+  readonly create: (options: ServerOptions, listener: RequestListener) => Server;
   /** Makes it listen. @throws ServiceError ERR_ADDRESS. */
-  readonly listen: (server: HttpServer) => Promise<void>;
+  readonly listen: (server: Server) => Promise<void>;
   /** The route of a request. @throws ServiceError when there is none. */
   readonly match: (target: Target) => Route;
   /** The key that the other side of `request`'s connection has been shown; undefined where there is none. */
@@ -66,7 +62,7 @@ interface Exchange extends Sending {
 
 export class EnclaveServer {
   readonly #options: EnclaveServerOptions;
-  readonly #http: HttpServer;
+  readonly #http: Server;
   readonly #sender: Sender;
   #closing = false;
 

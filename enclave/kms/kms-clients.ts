@@ -38,19 +38,22 @@ export interface KmsClientsOptions {
   readonly services: ServicesClient;
   /** Where the parent's tunnel listens. */
   readonly tunnel: string;
+  /** Told the `Date` header of each answer that KMS itself gave (over the gateway the parent would be its source). */
+  readonly onDate?: (date: string | undefined) => void;
 }
 
 export function createKmsClients(options: KmsClientsOptions): KmsClients {
   return options.configuration.kms.transport === "tunnel" ? tunnelClients(options) : gatewayClients(options);
 }
 
-function tunnelClients({ configuration, recipient, credentials, tunnel }: KmsClientsOptions): KmsClients {
+function tunnelClients({ configuration, recipient, credentials, tunnel, onDate }: KmsClientsOptions): KmsClients {
   const { kms, limits } = configuration;
   const requestHandler = new TunnelHandler({
     address: tunnel,
     hostname: kmsHostname(kms.region),
     roots: kms.roots === "amazon" ? amazonRoots() : kms.roots,
     limits: { ...TUNNEL_DEADLINES, maxConnections: limits.maxKmsConnections, maxQueued: limits.maxQueuedKmsRequests },
+    ...(onDate ? { onDate } : {}),
   });
   // "memoized" is the SDK's mark for providers that cache by themselves; without it, it would keep a copy of its own.
   const provider = Object.assign(() => credentials.get(), { memoized: true });

@@ -41,6 +41,8 @@ export interface TunnelOptions {
   /** PEM certificates under which it must chain. */
   readonly roots: readonly string[];
   readonly limits: TunnelLimits;
+  /** Told the `Date` header of each answer. */
+  readonly onDate?: (date: string | undefined) => void;
 }
 
 /** A KMS answer is a few kilobytes of JSON. */
@@ -55,6 +57,7 @@ type Handle = NodeHttpHandler["handle"];
 export class TunnelHandler extends NodeHttpHandler {
   readonly #gate: Gate;
   readonly #totalMs: number;
+  readonly #onDate: (date: string | undefined) => void;
   readonly #agent: TunnelAgent;
 
   constructor(options: TunnelOptions) {
@@ -63,6 +66,7 @@ export class TunnelHandler extends NodeHttpHandler {
     super({ httpsAgent: agent, socketTimeout: idleMs, requestTimeout: totalMs, throwOnRequestTimeout: true });
     this.#agent = agent;
     this.#totalMs = totalMs;
+    this.#onDate = options.onDate ?? (() => undefined);
     this.#gate = new Gate("KMS requests", { maxConcurrent: maxConnections, maxQueued });
   }
 
@@ -88,6 +92,7 @@ export class TunnelHandler extends NodeHttpHandler {
     const abortSignal = given ? AbortSignal.any([given, total.signal]) : total.signal;
     try {
       const { response } = await super.handle(request, { ...options, abortSignal });
+      this.#onDate(response.headers.date);
       response.body = await readAnswer(response.body, abortSignal);
       return { response };
     } catch (error) {

@@ -71,7 +71,10 @@ export class PinnedKeys {
     if (keyId !== undefined) return this.resolve(keyId);
     const [arn, ...more] = this.#arns;
     if (arn !== undefined && more.length === 0) return this.resolve(arn);
-    throw new ServiceError("ERR_MESSAGE_MALFORMED", "keyId: expected one, because the configuration names several keys");
+    throw new ServiceError(
+      "ERR_MESSAGE_MALFORMED",
+      "keyId: expected one, because the configuration names several keys",
+    );
   }
 
   /**

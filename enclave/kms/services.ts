@@ -32,7 +32,21 @@ export class ServicesClient {
   }
 
   /** The answer's text. @throws ServiceError `failureCode`, ERR_TIMEOUT, ERR_BUSY. */
-  async request({ method, path, body, failureCode, signal }: ServicesRequest): Promise<string> {
+  async request(request: ServicesRequest): Promise<string> {
+    const { status, text } = await this.#ask(request);
+    if (status === 200) return text;
+    throw new ServiceError(request.failureCode, `expected status 200 of the parent's services, got ${status}`);
+  }
+
+  /** What the parent may have or not: undefined where it has it not (404). @throws as `request`. */
+  async find(request: Pick<ServicesRequest, "path" | "failureCode">): Promise<string | undefined> {
+    const { status, text } = await this.#ask({ method: "GET", ...request });
+    if (status === 200) return text;
+    if (status === 404) return undefined;
+    throw new ServiceError(request.failureCode, `expected status 200 or 404 of the parent's services, got ${status}`);
+  }
+
+  async #ask({ method, path, body, failureCode, signal }: ServicesRequest): Promise<{ status: number; text: string }> {
     const { status, body: answer } = await this.#gate.run(
       () =>
         requestOver(this.#address, {
@@ -49,9 +63,7 @@ export class ServicesClient {
         }),
       signal,
     );
-    if (status !== 200)
-      throw new ServiceError(failureCode, `expected status 200 of the parent's services, got ${status}`);
-    return new TextDecoder().decode(answer);
+    return { status, text: new TextDecoder().decode(answer) };
   }
 
   /** Closes the kept connections. */

@@ -116,8 +116,10 @@ export function functionOperations(functions: readonly EnclaveFunction[], option
   const names = new Set(definitions.map(({ name }) => name));
   if (names.size !== definitions.length) throw new TypeError("every function has a name of its own");
   return definitions.map((definition) =>
-    jsonOperation(`functions/${definition.name}`, functionRequest, {
+    jsonOperation(`functions/${definition.name}`, {
+      resource: definition.plaintext === "none" ? "Enclave" : "Key",
       maxBodyBytes: MAX_MESSAGE_REQUEST_BYTES,
+      schema: functionRequest,
       run: async (request, call) => jsonAnswer({ output: await callFunction(definition, request, { call, options }) }),
     }),
   );

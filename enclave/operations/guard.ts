@@ -4,15 +4,17 @@
  * that it is about to use whether this caller may (DESIGN decision 4). An operation gets a `Call` from here and cannot be
  * reached without one.
  */
+
+import { wipe } from "../../shared/bytes.js";
+import { ServiceError } from "../../shared/errors.js";
 import type { Authenticator } from "../authorization/authenticator.js";
 import type { BudgetLease, Budgets } from "../authorization/budgets.js";
 import type { DecisionLog } from "../authorization/decision-log.js";
-import type { PolicyEngine } from "../authorization/policies.js";
+import type { AuthorizationPolicy } from "../authorization/policies.js";
 import type { Principal } from "../authorization/principal.js";
 import type { Clock } from "../clock.js";
 import type { PinnedKey } from "../kms/pinned-keys.js";
-import { wipe } from "../../shared/bytes.js";
-import { ServiceError } from "../../shared/errors.js";
+import type { Logger } from "../log.js";
 import type { Route, RoutedAnswer, RoutedRequest } from "./route.js";
 import { JSON_TYPE } from "./route.js";
 
@@ -36,8 +38,9 @@ export interface Call {
 export interface GuardOptions {
   readonly authenticator: Pick<Authenticator, "authenticate">;
   readonly budgets: Budgets;
-  readonly policies: Pick<PolicyEngine, "decide">;
+  readonly policies: Pick<AuthorizationPolicy, "decide">;
   readonly decisions: DecisionLog;
+  readonly log: Logger;
   /** The enclave's own time, in milliseconds since 1970. */
   readonly nowMs: () => number;
   readonly clock: Clock;
@@ -45,12 +48,19 @@ export interface GuardOptions {
 
 /** An operation, still unguarded. */
 export interface Operation {
+  /** Its path below /v1/, and its action in policies. */
   readonly name: string;
+  /** What the policies are asked about: a key, or the enclave itself where it uses none. */
+  readonly resource: "Key" | "Enclave";
   /** Longest JSON body in bytes. */
   readonly maxBodyBytes: number;
   readonly run: (body: Uint8Array, call: Call) => Promise<RoutedAnswer>;
   /** For a body of type application/octet-stream, on channels that stream. */
-  readonly runStream?: (body: AsyncIterable<Uint8Array>, call: Call, fields: RoutedRequest["fields"]) => Promise<RoutedAnswer>;
+  readonly runStream?: (
+    body: AsyncIterable<Uint8Array>,
+    call: Call,
+    fields: RoutedRequest["fields"],
+  ) => Promise<RoutedAnswer>;
 }
 
 export const STREAM_TYPE = "application/octet-stream";
@@ -82,7 +92,10 @@ export class Guard {
     try {
       request.assertFirst();
       const answer = await this.#run(operation, request, { principal, lease });
-      const body = answer.body instanceof Uint8Array ? spent(answer.body, lease) : spending(answer.body, lease, this.#pacing(request));
+      const body =
+        answer.body instanceof Uint8Array
+          ? spent(answer.body, lease)
+          : spending(answer.body, lease, this.#pacing(request));
       return { ...answer, body, release: () => lease.leave() };
     } catch (error) {
       lease.leave();
@@ -113,11 +126,11 @@ export class Guard {
   }
 
   #authorize(action: string, { channel, requestId }: RoutedRequest, principal: Principal, intent: Intent): void {
-    const { policies, decisions, nowMs } = this.#options;
+    const { policies, decisions, nowMs, log } = this.#options;
     const question = { principal, action, channel, now: new Date(nowMs()), ...intent };
     const decision = policies.decide(question);
-    decisions.write(requestId, question, decision);
-    if (!decision.allowed) throw new ServiceError("ERR_NOT_AUTHORIZED", "no policy permits this, or one forbids it");
+    log.info({ requestId, ...decisions.fieldsOf(question, decision) }, "decided");
+    if (!decision.allowed) throw new ServiceError("ERR_NOT_AUTHORIZED", decision.reason ?? "no policy permits it");
   }
 }
 

@@ -19,9 +19,9 @@ import {
   parseJson,
   randomRequest,
 } from "../../shared/wire.js";
+import type { Decryption, DecryptionOptions } from "./decryption.js";
 import type { Call, Operation } from "./guard.js";
 import { STREAM_TYPE } from "./guard.js";
-import type { Decryption, DecryptionOptions } from "./decryption.js";
 import type { RequestFields, RoutedAnswer } from "./route.js";
 import { jsonAnswer } from "./route.js";
 
@@ -29,27 +29,44 @@ export interface OperationsOptions extends Pick<DecryptionOptions, "kms" | "keys
   readonly decryption: Decryption;
 }
 
-/** Name and shape of an operation with a body in JSON. */
-export function jsonOperation<T>(
-  name: string,
-  schema: z.ZodType<T>,
-  { maxBodyBytes, run }: { readonly maxBodyBytes: number; readonly run: (request: T, call: Call) => Promise<RoutedAnswer> },
-): Operation {
-  const parse = (body: Uint8Array): T => parseJson(schema, decodeUtf8(body), "ERR_MESSAGE_MALFORMED");
-  return { name, maxBodyBytes, run: (body, call) => run(parse(body), call) };
+export interface JsonOperation<T> extends Pick<Operation, "resource" | "maxBodyBytes"> {
+  readonly schema: z.ZodType<T>;
+  readonly run: (request: T, call: Call) => Promise<RoutedAnswer>;
+}
+
+/** An operation with a body in JSON. */
+export function jsonOperation<T>(name: string, { schema, run, ...rest }: JsonOperation<T>): Operation {
+  return {
+    ...{ name, ...rest },
+    run: (body, call) => run(parseJson(schema, decodeUtf8(body), "ERR_MESSAGE_MALFORMED"), call),
+  };
 }
 
 /** All of them. They throw, besides what shared/wire.ts refuses, the ServiceErrors of `Decryption`. */
 export function createOperations(options: OperationsOptions): Operation[] {
   const { decryption } = options;
-  const maxBodyBytes = MAX_REQUEST_BYTES;
+  const withKey = { resource: "Key", maxBodyBytes: MAX_REQUEST_BYTES } as const;
+  const message = { ...withKey, maxBodyBytes: MAX_MESSAGE_REQUEST_BYTES };
   return [
-    jsonOperation("decrypt", decryptRequest, { maxBodyBytes, run: (request, call) => decrypt(decryption, request, call) }),
-    jsonOperation("data-keys", dataKeyRequest, { maxBodyBytes, run: (request, call) => dataKey(options, request, call) }),
-    jsonOperation("random", randomRequest, { maxBodyBytes, run: (request, call) => random(options, request, call) }),
+    jsonOperation("decrypt", {
+      ...withKey,
+      schema: decryptRequest,
+      run: (request, call) => decrypt(decryption, request, call),
+    }),
+    jsonOperation("data-keys", {
+      ...withKey,
+      schema: dataKeyRequest,
+      run: (request, call) => dataKey(options, request, call),
+    }),
+    jsonOperation("random", {
+      ...{ ...withKey, resource: "Enclave" },
+      schema: randomRequest,
+      run: (request, call) => random(options, request, call),
+    }),
     {
-      ...jsonOperation("messages/decrypt", messageDecryptRequest, {
-        maxBodyBytes: MAX_MESSAGE_REQUEST_BYTES,
+      ...jsonOperation("messages/decrypt", {
+        ...message,
+        schema: messageDecryptRequest,
         run: (request, call) => decryptMessage(decryption, request, call),
       }),
       runStream: (body, call, fields) => decryptStream(decryption, body, { call, fields }),

@@ -98,7 +98,8 @@ function parseNonce(query: URLSearchParams): Uint8Array {
   const [text, ...more] = query.getAll("nonce");
   const nonce = text === undefined ? undefined : fromBase64Url(text);
   const isAlone = more.length === 0 && [...query.keys()].length === 1;
-  if (isAlone && nonce !== undefined && nonce.length >= MIN_NONCE_BYTES && nonce.length <= MAX_NONCE_BYTES) return nonce;
+  if (isAlone && nonce !== undefined && nonce.length >= MIN_NONCE_BYTES && nonce.length <= MAX_NONCE_BYTES)
+    return nonce;
   throw new ServiceError(
     "ERR_MESSAGE_MALFORMED",
     `nonce: expected unpadded base64url of ${MIN_NONCE_BYTES} to ${MAX_NONCE_BYTES} bytes, and nothing else`,

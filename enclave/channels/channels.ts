@@ -1,0 +1,71 @@
+/**
+ * The enclave's entrances, wired to one router: the parent's plain channel with sealed requests in it, and attested TLS
+ * where the configuration has it.
+ */
+import type { EndpointKeys } from "../../shared/attestation/endpoint-keys.js";
+import type { AttestedTime } from "../attested-time.js";
+import type { Clock } from "../clock.js";
+import type { Configuration } from "../configuration.js";
+import { Gate } from "../gate.js";
+import type { Logger } from "../log.js";
+import type { Router } from "../operations/router.js";
+import { ReplayStore } from "../replay-store.js";
+import { parentChannel } from "./parent-channel.js";
+import { RequestLog } from "./request-log.js";
+import { SealedChannel } from "./sealed.js";
+import type { SealedKeys } from "./sealed-keys.js";
+import type { ServedChannel } from "./server.js";
+import { EnclaveServer } from "./server.js";
+import { tlsChannel } from "./tls-channel.js";
+import type { TlsIdentity } from "./tls-identity.js";
+
+/** The keys of the entrances. */
+export interface ChannelKeys {
+  readonly sealed: SealedKeys;
+  /** Undefined where the enclave serves no TLS. */
+  readonly tls: TlsIdentity | undefined;
+}
+
+export interface ChannelAddresses {
+  readonly listen: string;
+  readonly tls: string | undefined;
+}
+
+export interface ChannelsOptions {
+  readonly configuration: Configuration;
+  readonly router: Router;
+  readonly keys: ChannelKeys;
+  readonly addresses: ChannelAddresses;
+  readonly time: AttestedTime;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** The keys that a document binds: those in use, and of a TLS connection the one that it was served with. */
+export const endpointKeysOf = ({ sealed, tls }: ChannelKeys, connectionKey: Uint8Array | undefined): EndpointKeys => ({
+  keyConfigurations: sealed.published,
+  tlsKey: connectionKey ?? tls?.current?.spki,
+});
+
+/** The servers of all entrances, not yet listening. */
+export function createServers(options: ChannelsOptions): EnclaveServer[] {
+  const { configuration, clock, addresses, keys, router } = options;
+  const { maxConcurrentRequests, requestDeadlineSeconds } = configuration.limits;
+  const log = new RequestLog(options.log, clock);
+  const gate = new Gate("requests", { maxConcurrent: maxConcurrentRequests, maxQueued: 0 });
+  const channels: ServedChannel[] = [parentChannel(router, createSealed(options, log), addresses.listen)];
+  if (keys.tls && addresses.tls !== undefined) channels.push(tlsChannel(router, keys.tls, addresses.tls));
+  const requestDeadlineMs = requestDeadlineSeconds * 1_000;
+  return channels.map((channel) => new EnclaveServer({ channel, gate, requestDeadlineMs, clock, log }));
+}
+
+/** A request is good from a window before its date to a window after it, so it is remembered for two; a third is for corrections of the time. */
+const WINDOWS_REMEMBERED = 3;
+
+function createSealed({ configuration, router, keys, time, clock }: ChannelsOptions, log: RequestLog): SealedChannel {
+  const { windowSeconds, maxRemembered } = configuration.channels.sealed;
+  const lifetimeMs = WINDOWS_REMEMBERED * windowSeconds * 1_000;
+  const replays = new ReplayStore(clock, { lifetimeMs, maxEntries: maxRemembered });
+  const nowMs = (): number => time.nowMs();
+  return new SealedChannel({ keys: keys.sealed, router, replays, windowSeconds, nowMs, clock, log });
+}

@@ -1,0 +1,44 @@
+/** The guard that the configuration's `authorization` asks for. */
+import type { AttestedTime } from "../attested-time.js";
+import { Authenticator } from "../authorization/authenticator.js";
+import { Budgets } from "../authorization/budgets.js";
+import { DecisionLog } from "../authorization/decision-log.js";
+import { AuthorizationPolicy } from "../authorization/policies.js";
+import type { Clock } from "../clock.js";
+import type { AuthorizationConfiguration } from "../configuration.js";
+import type { Logger } from "../log.js";
+import type { Operation } from "./guard.js";
+import { Guard } from "./guard.js";
+
+/** Proofs that are remembered: as many requests of callers with bound tokens pass in three windows. */
+const MAX_REMEMBERED_PROOFS = 100_000;
+/** How far the `iat` of a proof may be from the enclave's time. */
+const PROOF_WINDOW_SECONDS = 60;
+
+export interface GuardContext {
+  readonly operations: readonly Operation[];
+  readonly time: AttestedTime;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/**
+ * Imports the issuers' keys and validates the policies against their schema and against what is served.
+ * @throws ServiceError ERR_CONFIGURATION: an enclave with such a configuration must not start.
+ */
+export async function createGuard(
+  authorization: AuthorizationConfiguration,
+  { operations, time, clock, log }: GuardContext,
+): Promise<Guard> {
+  const nowMs = (): number => time.nowMs();
+  const actions = operations.map(({ name, resource }) => ({ name, resources: [resource] }));
+  const { schema, policies, loggable, budgets } = authorization;
+  const proofs = { windowSeconds: PROOF_WINDOW_SECONDS, maxRemembered: MAX_REMEMBERED_PROOFS };
+  return new Guard({
+    policies: new AuthorizationPolicy({ schema, policies, actions }),
+    authenticator: await Authenticator.create(authorization, proofs, { now: nowMs, clock }),
+    budgets: new Budgets(budgets, clock),
+    decisions: new DecisionLog(loggable.encryptionContext),
+    ...{ nowMs, clock, log },
+  });
+}
