@@ -165,4 +165,8 @@ function encodeFields(fields: readonly BinaryField[], budget: FieldBudget): Uint
 const withLength = (bytes: Uint8Array): Uint8Array => concatBytes(encodeVarint(bytes.length), bytes);
 
 /** One byte per character; the rules have seen to it that there is one. */
-const fromLatin1 = (text: string): Uint8Array => Uint8Array.from(text, (character) => character.charCodeAt(0));
+function fromLatin1(text: string): Uint8Array {
+  const bytes = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
+  return bytes;
+}

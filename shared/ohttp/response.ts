@@ -1,6 +1,6 @@
 /**
  * Encapsulated responses of Oblivious HTTP (RFC 9458 §4.2, §4.4). Whoever opened the request, and nobody else, can make an
- * answer that opens: the key is derived from a secret of the request's HPKE context.
+ * answer that opens: the key is derived from a secret of the request's HPKE context (pitfall 33).
  */
 import { concatBytes, copyBytes, utf8, wipe } from "../bytes.js";
 import { ServiceError } from "../errors.js";
