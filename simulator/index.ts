@@ -29,3 +29,12 @@ export { exportRoot, importRoot, readRootFile, writeRootFile } from "./pki/root-
 export type { IssuedCredentials } from "./role-credentials.js";
 export type { BootedEnclave, Simulation, SimulationOptions } from "./simulation.js";
 export { exampleImage, startSimulation } from "./simulation.js";
+export type {
+  IssuerFragment,
+  IssuerJwk,
+  TokenAlgorithm,
+  TokenIssuer,
+  TokenIssuerOptions,
+  TokenRequest,
+} from "./token-issuer.js";
+export { createTokenIssuer } from "./token-issuer.js";
