@@ -134,6 +134,8 @@ export class FakeKeyStore {
   /** The bytes handed out, to see that they are wiped. */
   readonly handedOut: Uint8Array[] = [];
   failWith: unknown;
+  /** What every call waits for. */
+  held: Promise<void> = Promise.resolve();
   readonly #keys = new Map<string, Uint8Array>();
 
   /** The ciphertext of a private key, in base64. */
@@ -146,6 +148,7 @@ export class FakeKeyStore {
   readonly open = async (bytes: Uint8Array, keyId: string, encryptionContext: object): Promise<Uint8Array> => {
     const ciphertext = toBase64(bytes);
     this.calls.push({ ciphertext, keyId, encryptionContext });
+    await this.held;
     if (this.failWith !== undefined) throw this.failWith;
     const opened = new Uint8Array(this.#keys.get(ciphertext) ?? []);
     this.handedOut.push(opened);
