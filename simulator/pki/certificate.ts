@@ -8,7 +8,8 @@
  */
 import { KeyObject, sign } from "node:crypto";
 import { copyBytes, toHex } from "../../shared/bytes.js";
-import { encodeBitString, encodeSequence, splitConstructed } from "./der.js";
+import { encodeBitString, encodeSequence } from "../../shared/der-encode.js";
+import { splitConstructed } from "./der.js";
 import { BasicConstraintsExtension, Extension, KeyUsagesExtension, Name, X509CertificateGenerator } from "./x509.js";
 
 /** A distinguished name: attribute type and value, in order, one per RDN. C is a PrintableString, all others UTF8Strings. */

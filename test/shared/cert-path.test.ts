@@ -6,10 +6,11 @@ import { AWS_NITRO_ENCLAVES_ROOT_G1 } from "../../shared/attestation/trust-ancho
 import type { PathOptions } from "../../shared/cert-path.js";
 import { UnverifiedPath, VerifiedPath, verifyCertificatePath } from "../../shared/cert-path.js";
 import { CertificateCache } from "../../shared/certificate-cache.js";
+import { encodeSequence } from "../../shared/der-encode.js";
 import type { ErrorCode } from "../../shared/errors.js";
 import { parseCertificate } from "../../shared/x509.js";
 import type { CertificateOverrides } from "../../simulator/pki/certificate.js";
-import { encodeSequence, splitConstructed } from "../../simulator/pki/der.js";
+import { splitConstructed } from "../../simulator/pki/der.js";
 import type { NitroPki, NitroPkiOptions, PkiOverrides } from "../../simulator/pki/nitro-pki.js";
 import { createSimulatedRoot } from "../../simulator/pki/nitro-pki.js";
 import type { CertificateRole } from "../../simulator/pki/profile.js";

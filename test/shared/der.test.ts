@@ -4,8 +4,8 @@ import { describe, expect, it } from "vitest";
 import { fromHex, toHex } from "../../shared/bytes.js";
 import type { DerReader } from "../../shared/der.js";
 import { contextConstructed, readDer, TAG } from "../../shared/der.js";
+import { encodeTlv } from "../../shared/der-encode.js";
 import { ServiceError } from "../../shared/errors.js";
-import { encodeTlv } from "../../simulator/pki/der.js";
 import { mutated, randomBytes } from "../support/mutate.js";
 
 function hex(text: string): Uint8Array<ArrayBuffer> {

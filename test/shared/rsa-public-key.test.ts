@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from "node:crypto";
 import { describe, expect, it } from "vitest";
+import { encodeBitString, encodeSequence, encodeTlv } from "../../shared/der-encode.js";
 import { assertRsa2048Spki } from "../../shared/rsa-public-key.js";
-import { encodeBitString, encodeSequence, encodeTlv } from "../../simulator/pki/der.js";
 
 const RSA_ENCRYPTION = Uint8Array.of(0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01);
 const RSASSA_PSS = Uint8Array.of(0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0a);

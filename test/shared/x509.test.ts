@@ -3,12 +3,13 @@ import { X509Certificate as NodeCertificate } from "node:crypto";
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
 import { concatBytes, equalBytes, fromHex, toHex } from "../../shared/bytes.js";
+import { encodeBitString, encodeSequence, encodeTlv } from "../../shared/der-encode.js";
 import type { ErrorCode } from "../../shared/errors.js";
 import { ServiceError } from "../../shared/errors.js";
 import type { Certificate } from "../../shared/x509.js";
 import { MAX_CERTIFICATE_BYTES, parseCertificate } from "../../shared/x509.js";
 import type { CertificateOverrides, ExtensionSpec } from "../../simulator/pki/certificate.js";
-import { encodeBitString, encodeSequence, encodeTlv, splitConstructed } from "../../simulator/pki/der.js";
+import { splitConstructed } from "../../simulator/pki/der.js";
 import {
   BasicConstraintsExtension,
   KeyUsageFlags,

@@ -2,9 +2,10 @@
 import { X509Certificate as NodeCertificate } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { concatBytes, toHex } from "../../../shared/bytes.js";
+import { encodeTlv } from "../../../shared/der-encode.js";
 import type { CertificateOverrides } from "../../../simulator/pki/certificate.js";
 import { generateKeyPair } from "../../../simulator/pki/certificate.js";
-import { encodeTlv, splitConstructed } from "../../../simulator/pki/der.js";
+import { splitConstructed } from "../../../simulator/pki/der.js";
 import type { CertificateRole } from "../../../simulator/pki/profile.js";
 import {
   BasicConstraintsExtension,
