@@ -99,8 +99,7 @@ async function start(options: EnclaveOptions, closers: (() => unknown)[]): Promi
   const configurationPcr = await measureConfiguration(nsm, options.configuration);
   const { moduleId } = await nsm.describe();
   log.info({ moduleId, configurationPcr }, `measured the configuration into PCR${CONFIGURATION_PCR}`);
-  await nsm.attest({ nonce: null, publicKey: null, userData: null }, "kms"); // for the time in it
-  await recipient.prepare();
+  await recipient.prepare(); // with its first document comes the time
   const keys = await createKeys(platform, { clock, log }, closers);
   const router = createRouter({ platform, guard, operations, keys, clock });
   const where = { listen: addresses.listen, tls: addresses.tls };

@@ -1,6 +1,7 @@
 /**
  * What the enclave may write to a log: these fields and no others (PITFALLS 25). A log leaves the enclave through the
- * parent, so there is no field for plaintext, ciphertext, credentials, nonces, or encryption-context values.
+ * parent, so there is no field for plaintext, ciphertext, credentials or nonces, and of the encryption context only a keyed
+ * hash and the values that the measured configuration says may be logged.
  */
 import type { ErrorCode } from "../shared/errors.js";
 
@@ -17,6 +18,16 @@ export interface LogFields {
   readonly moduleId?: string;
   /** Hexadecimal PCR16. */
   readonly configurationPcr?: string;
+  /** `NAME/SUBJECT`. */
+  readonly principal?: string;
+  readonly action?: string;
+  /** Keyed hash of the encryption context: authorization/decision-log.ts. */
+  readonly contextHash?: string;
+  readonly channel?: string;
+  readonly decision?: "permit" | "deny";
+  readonly policyIds?: readonly string[];
+  /** The pairs of the encryption context that the configuration names in `loggable`. */
+  readonly loggedContext?: Readonly<Record<string, string>>;
   /** Name of an unexpected error's class; its message may hold input and stays unsaid. */
   readonly errorName?: string;
 }

@@ -12,7 +12,7 @@
 
 import type { BinaryRequest } from "../../shared/bhttp.js";
 import { encodeBinaryResponse, parseBinaryRequest } from "../../shared/bhttp.js";
-import { utf8, wipe } from "../../shared/bytes.js";
+import { copyBytes, utf8, wipe } from "../../shared/bytes.js";
 import { ServiceError, toServiceError } from "../../shared/errors.js";
 import { openRequest, parseSealedHeader } from "../../shared/ohttp/request.js";
 import { MEDIA_TYPE_OHTTP_RESPONSE } from "../../shared/ohttp/media-types.js";
@@ -40,7 +40,7 @@ export interface SealedChannelOptions {
 interface InnerAnswer {
   readonly status: number;
   readonly contentType: string;
-  readonly content: Uint8Array;
+  readonly content: Uint8Array<ArrayBuffer>;
 }
 
 export class SealedChannel {
@@ -95,7 +95,7 @@ export class SealedChannel {
       route = router.match("sealed", { ...routed, contentType: routed.fields.contentType });
       const { body, contentType, keyArn, release } = await route.serve(routed);
       try {
-        const content = wholeOf(body);
+        const content = taken(body);
         log.served(logged(), keyArn);
         return { status: 200, contentType, content };
       } finally {
@@ -165,7 +165,10 @@ const wholeBody = (content: Uint8Array): RequestBody => ({
   },
 });
 
-function wholeOf(body: RoutedAnswer["body"]): Uint8Array {
-  if (body instanceof Uint8Array) return body;
-  throw new TypeError("unreachable: what is not streamed in is not streamed out");
+/** A copy of what is the route's, which is overwritten. */
+function taken(body: RoutedAnswer["body"]): Uint8Array<ArrayBuffer> {
+  if (!(body instanceof Uint8Array)) throw new TypeError("unreachable: what is not streamed in is not streamed out");
+  const content = copyBytes(body);
+  wipe(body);
+  return content;
 }

@@ -104,9 +104,10 @@ export class RecipientKeys implements Recipient {
     return { attestationDocument, open: current.open };
   }
 
-  /** Makes the first key, so that the first call does not wait for it. */
+  /** Makes the first key and its document, so that the first call waits for neither. */
   async prepare(): Promise<void> {
     if (!this.#isUsable(this.#current)) await this.#rotate();
+    if (this.#current) await this.#document(this.#current);
   }
 
   get state(): RecipientState {

@@ -202,7 +202,7 @@ describe("attestation", () => {
 
 describe("the channel", () => {
   it("closed by the configuration: no operation, but attestation and health", async () => {
-    const stack = await startStack(kms, { configuration: { channels: { parent: "closed" } } });
+    const stack = await startStack(kms, { configuration: { channels: { parent: [] } } });
     expect(await decrypt(stack)).toEqual(refused(403, "ERR_CHANNEL_CLOSED"));
     const message = await stack.json("POST", "/v1/messages/decrypt", { message: toBase64(SECRET) });
     expect(message).toEqual(refused(403, "ERR_CHANNEL_CLOSED"));

@@ -19,7 +19,7 @@ import {
 } from "@aws-sdk/client-kms";
 import { NodeHttpHandler } from "@smithy/node-http-handler";
 import { onTestFinished } from "vitest";
-import type { Clock, Enclave } from "../../enclave/index.js";
+import type { Clock, Enclave, EnclaveFunction } from "../../enclave/index.js";
 import { createEnclave } from "../../enclave/index.js";
 import type { GatewayAnswer } from "../../parent/gateway.js";
 import { callKms } from "../../parent/gateway.js";
@@ -27,9 +27,11 @@ import { utf8 } from "../../shared/bytes.js";
 import type { Nsm } from "../../shared/nsm.js";
 import type { Simulation } from "../../simulator/index.js";
 import { exampleImage, startSimulation } from "../../simulator/index.js";
+import type { TokenIssuer } from "../../simulator/token-issuer.js";
 import type { AddressResponse } from "../../vsock/http.js";
 import { requestOver } from "../../vsock/http.js";
 import { listenAt } from "../../vsock/transport.js";
+import { authorizationFor, issuerForTest } from "../support/authorization.js";
 import { testFolder } from "../support/folder.js";
 import type { Json, TestLog } from "./fakes.js";
 import { memoryLog } from "./fakes.js";
@@ -42,6 +44,10 @@ export interface Kms {
   readonly simulation: Simulation;
   readonly operator: KMSClient;
   readonly keyArn: string;
+  /** Whose tokens the enclaves take. */
+  readonly issuer: TokenIssuer;
+  /** One of them, for whoever is not the test's subject. */
+  readonly token: string;
   encrypt(plaintext: Uint8Array, context?: Readonly<Record<string, string>>): Promise<Uint8Array>;
   /** The key's policy: the operator administers and encrypts, the role may what `conditions` let it. */
   allow(conditions: Json): Promise<void>;
@@ -56,6 +62,7 @@ export async function startKmsForTest(): Promise<Kms> {
   const keyArn = KeyMetadata?.Arn ?? "";
   await operator.send(new CreateAliasCommand({ AliasName: ALIAS, TargetKeyId: keyArn }));
   const kms: Kms = {
+    ...(await issuerForTest()),
     simulation,
     operator,
     keyArn,
@@ -113,6 +120,7 @@ export async function bytePipe(port: number): Promise<string> {
 
 export interface Stack {
   readonly enclave: Enclave;
+  readonly tlsAddress: string;
   readonly log: TestLog;
   readonly configuration: Uint8Array;
   /** What the parent's gateway was asked. */
@@ -133,6 +141,10 @@ export interface StackChanges {
   readonly nsm?: Nsm;
   readonly tunnel?: string;
   readonly clock?: Clock;
+  readonly functions?: readonly EnclaveFunction[];
+  readonly authorization?: Json;
+  /** Whether attested TLS has an address. */
+  readonly tls?: boolean;
   /** What the parent answers for credentials. */
   readonly credentials?: () => Promise<unknown>;
 }
@@ -149,6 +161,7 @@ export async function startStack(kms: Kms, changes: StackChanges = {}): Promise<
     },
   });
   const log = memoryLog();
+  const tlsAddress = `unix:${join(testFolder(), "tls")}`;
   const enclave = await createEnclave({
     configuration,
     nsm: changes.nsm ?? (await simulation.bootEnclave(exampleImage())).nsm,
@@ -156,24 +169,30 @@ export async function startStack(kms: Kms, changes: StackChanges = {}): Promise<
       listen: `unix:${join(testFolder(), "enclave")}`,
       tunnel: changes.tunnel ?? (await bytePipe(simulation.kms.port)),
       services: services.address,
+      ...(changes.tls ? { tls: tlsAddress } : {}),
     },
     log,
+    functions: changes.functions ?? [],
     ...(changes.clock ? { clock: changes.clock } : {}),
   });
   onTestFinished(() => enclave.close());
-  const request = (method: string, path: string, { body, headers = {} }: RequestOptions = {}) =>
-    requestOver(enclave.address, {
+  const request = (method: string, path: string, { body, headers = {} }: RequestOptions = {}) => {
+    const forBody = { "content-type": "application/json", authorization: `Bearer ${kms.token}` };
+    return requestOver(enclave.address, {
       ...{ method, path, deadlineMs: 20_000, maxResponseBytes: 2_000_000 },
-      ...{ body, headers: { ...(body ? { "content-type": "application/json" } : {}), ...headers } },
+      ...{ body, headers: { ...(body ? forBody : {}), ...headers } },
     });
+  };
   const json = async (method: string, path: string, body?: unknown) => {
     const answer = await request(method, path, body === undefined ? {} : { body: utf8(JSON.stringify(body)) });
     return { status: answer.status, body: JSON.parse(Buffer.from(answer.body).toString()) };
   };
-  return { enclave, log, configuration, gatewayTargets, request, json };
+  return { enclave, tlsAddress, log, configuration, gatewayTargets, request, json };
 }
 
-export const configurationOf = ({ simulation, keyArn }: Kms, changes: StackChanges = {}): Json => ({
+const OPERATIONS = ["decrypt", "data-keys", "random", "messages/decrypt"];
+
+export const configurationOf = ({ simulation, keyArn, issuer }: Kms, changes: StackChanges = {}): Json => ({
   version: 1,
   kms: {
     region: simulation.region,
@@ -182,7 +201,8 @@ export const configurationOf = ({ simulation, keyArn }: Kms, changes: StackChang
     roots: [simulation.kms.caCertificate],
     ...changes.kms,
   },
-  channels: { parent: "reveal" },
+  channels: { parent: OPERATIONS, ...(changes.tls ? { tls: { certificate: "generated" } } : {}) },
+  authorization: authorizationFor(issuer, changes.authorization),
   ...changes.configuration,
 });
 
