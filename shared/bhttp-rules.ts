@@ -79,7 +79,7 @@ export function faultOfControl(part: keyof RequestControl, text: string): string
 }
 
 /** RFC 9292 §3.5. */
-export const isFinalStatus = (status: number): boolean => Number.isInteger(status) && status >= 200 && status <= 599;
+export const isFinalStatus = (status: number): boolean => status >= 200 && status <= 599;
 
 /** RFC 9292 §3.5.1. */
 export const isInformationalStatus = (status: number): boolean => status >= 100 && status <= 199;

@@ -92,6 +92,7 @@ function readFraming(reader: ByteReader, kind: typeof REQUEST | typeof RESPONSE)
 /** RFC 9292 §3.4. */
 function readControl(reader: ByteReader, part: keyof RequestControl): string {
   const length = reader.varint();
+  // before the bytes become characters: faultOfControl would be too late for a string of megabytes
   if (length > maxControlBytes(part)) throw malformed(`expected at most ${maxControlBytes(part)} bytes of ${part}`);
   const text = toLatin1(reader.take(length));
   const fault = faultOfControl(part, text);

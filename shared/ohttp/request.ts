@@ -77,7 +77,6 @@ async function createSender({ hpke }: Suite, publicKey: Uint8Array, header: Uint
     if (!equalBytes(serialized, publicKey)) throw malformed("the public key is not in its canonical form");
     return await hpke.createSenderContext({ recipientPublicKey, info: infoOf(header) });
   } catch (cause) {
-    if (cause instanceof ServiceError) throw cause;
     throw new ServiceError("ERR_OHTTP_MALFORMED", "the public key is not one that its KEM can use", { cause });
   }
 }

@@ -211,6 +211,7 @@ describe("parseBinaryRequest", () => {
     ["path", "/\u00e9"],
     ["path", "/a\n"],
     ["path", `/${"a".repeat(4096)}`],
+    ["path", `/${"a".repeat(500_000)}`],
   ])("refuses a %s of %j", (part, value) => {
     expect(() => parse({ [part]: text(value) })).toThrowCode("ERR_BHTTP_MALFORMED");
   });
@@ -322,6 +323,17 @@ describe("parseBinaryRequest", () => {
     }
   });
 
+  it("makes no room for more content than the message can hold", () => {
+    const limits = { maxContentBytes: Number.MAX_SAFE_INTEGER };
+    expect(parseBinaryRequest(request(INDETERMINATE), limits)).toEqual(BASELINE);
+    expect(() => parseBinaryRequest(request({ content: hex("c0ffffffffffffff") }), limits)).toThrowCode(
+      "ERR_MESSAGE_TOO_LARGE",
+    );
+    expect(() => parseBinaryRequest(request({ content: hex("c000ffffffffffff") }), limits)).toThrowCode(
+      "ERR_BHTTP_MALFORMED",
+    );
+  });
+
   it("reads content of 300,000 chunks of one byte", () => {
     const chunks = new Uint8Array(600_001).map((_, index) => (index === 600_000 ? 0 : 1));
     const bytes = request({ ...INDETERMINATE, content: chunks });
@@ -346,8 +358,9 @@ describe("parseBinaryResponse", () => {
     ["99", "4063"],
     ["600", "4258"],
     ["2^62-1", "ffffffffffffffff"],
-  ])("refuses the status %s", (_, encoded) => {
+  ])("refuses the status %s, as the final one and as an informational one", (_, encoded) => {
     expect(() => response(encoded)).toThrowCode("ERR_BHTTP_MALFORMED");
+    expect(() => response("40c8", concatBytes(hex(encoded), hex("00")))).toThrowCode("ERR_BHTTP_MALFORMED");
   });
 
   it("refuses the framing of a request", () => {
@@ -391,6 +404,7 @@ describe("encodeBinaryRequest and encodeBinaryResponse", () => {
     ["a scheme in upper case", { scheme: "HTTPS" }],
     ["user information", { authority: "a@b" }],
     ["a relative path", { path: "v1" }],
+    ["a path that is too long", { path: `/${"a".repeat(4096)}` }],
     ["an upper-case field", { fields: [["Host", "x"]] }],
     ["a connection field", { trailers: [["te", "trailers"]] }],
     ["a character above one byte", { fields: [["x", "\u0100"]] }],

@@ -148,6 +148,6 @@ describe("generateKeyPair", () => {
 
   it("throws a TypeError for a KEM that it does not have, and for what is no key identifier", async () => {
     await expect(generateKeyPair(0x12, 1)).rejects.toThrow(TypeError);
-    await expect(generateKeyPair(0x20, 256)).rejects.toThrow(TypeError);
+    for (const keyId of [256, -1, 0.5]) await expect(generateKeyPair(0x20, keyId)).rejects.toThrow(TypeError);
   });
 });
