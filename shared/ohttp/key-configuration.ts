@@ -15,9 +15,6 @@ import { ServiceError } from "../errors.js";
 import type { SymmetricAlgorithms } from "./suites.js";
 import { kemOf, SYMMETRIC_ALGORITHMS } from "./suites.js";
 
-/** The media type of a list of key configurations (RFC 9458 §3.2). */
-export const MEDIA_TYPE_OHTTP_KEYS = "application/ohttp-keys";
-
 export const MAX_KEY_CONFIGURATIONS_BYTES = 4096;
 
 /** RFC 9458 §3.1. */

@@ -17,9 +17,6 @@ import { decryptionFailed, openResponse, responseContextOf, sealResponse } from 
 import type { Suite, SymmetricAlgorithms } from "./suites.js";
 import { suiteOf } from "./suites.js";
 
-/** The media type of a sealed request (RFC 9458 §4.5). */
-export const MEDIA_TYPE_OHTTP_REQUEST = "message/ohttp-req";
-
 /** Key, KEM, KDF and AEAD identifiers (RFC 9458 §4.1). */
 const HEADER_BYTES = 7;
 /** RFC 9458 §4.3: the label and the zero byte after it. */

@@ -6,9 +6,6 @@ import { concatBytes, copyBytes, utf8, wipe } from "../bytes.js";
 import { ServiceError } from "../errors.js";
 import type { Suite } from "./suites.js";
 
-/** The media type of a sealed response (RFC 9458 §4.5). */
-export const MEDIA_TYPE_OHTTP_RESPONSE = "message/ohttp-res";
-
 /** RFC 9458 §4.4. */
 const EXPORT_LABEL = utf8("message/bhttp response");
 const KEY_LABEL = utf8("key");
