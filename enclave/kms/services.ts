@@ -5,6 +5,7 @@
 import type { Agent } from "node:http";
 import type { ErrorCode } from "../../shared/errors.js";
 import { ServiceError } from "../../shared/errors.js";
+import type { AddressResponse } from "../../vsock/http.js";
 import { createAddressAgent, requestOver } from "../../vsock/http.js";
 import { Gate } from "../gate.js";
 
@@ -32,8 +33,18 @@ export class ServicesClient {
   }
 
   /** The answer's text. @throws ServiceError `failureCode`, ERR_TIMEOUT, ERR_BUSY. */
-  async request({ method, path, body, failureCode, signal }: ServicesRequest): Promise<string> {
-    const { status, body: answer } = await this.#gate.run(
+  async request(request: ServicesRequest): Promise<string> {
+    return textOf(await this.#send(request), request.failureCode);
+  }
+
+  /** The answer's text, or undefined where the parent has nothing of the kind (status 404). @throws as `request`. */
+  async find(request: ServicesRequest): Promise<string | undefined> {
+    const answer = await this.#send(request);
+    return answer.status === 404 ? undefined : textOf(answer, request.failureCode);
+  }
+
+  #send({ method, path, body, failureCode, signal }: ServicesRequest): Promise<AddressResponse> {
+    return this.#gate.run(
       () =>
         requestOver(this.#address, {
           method,
@@ -49,13 +60,16 @@ export class ServicesClient {
         }),
       signal,
     );
-    if (status !== 200)
-      throw new ServiceError(failureCode, `expected status 200 of the parent's services, got ${status}`);
-    return new TextDecoder().decode(answer);
   }
 
   /** Closes the kept connections. */
   close(): void {
     this.#agent.destroy();
   }
+}
+
+function textOf({ status, body }: AddressResponse, failureCode: ErrorCode): string {
+  if (status !== 200)
+    throw new ServiceError(failureCode, `expected status 200 of the parent's services, got ${status}`);
+  return new TextDecoder().decode(body);
 }
