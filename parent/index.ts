@@ -2,12 +2,10 @@
  * nitro-decrypt/parent: the part that runs on the parent instance. It relays, tunnels and lends credentials; it sees no
  * plaintext except what the enclave's configuration reveals to it, and no verdict rests on what it does.
  */
-import type { AddressInfo } from "node:net";
 import type { KMSClient } from "@aws-sdk/client-kms";
 import { defaultProvider } from "@aws-sdk/credential-provider-node";
 import type { Logger } from "pino";
 import { pino } from "pino";
-import { ServiceError } from "../shared/errors.js";
 import { createApi } from "./api.js";
 import type { CredentialsProvider } from "./credentials.js";
 import { createCredentialsSource } from "./credentials.js";
@@ -15,23 +13,35 @@ import { createEnclaveClient } from "./enclave-client.js";
 import type { HttpApp } from "./http-app.js";
 import type { ParentLimits } from "./limits.js";
 import { DEFAULT_LIMITS } from "./limits.js";
+import type { HostPort } from "./listen.js";
+import { formatHostPort, listenOnTcp } from "./listen.js";
 import { createMetrics } from "./metrics.js";
+import type { TlsCertificateSource } from "./services.js";
 import { createServices } from "./services.js";
+import type { TlsOptions } from "./tls.js";
+import { createTlsPassThrough } from "./tls.js";
 import type { TunnelOptions } from "./tunnel.js";
 import { createTunnel } from "./tunnel.js";
 
 export type { AwsCredentials, CredentialsProvider } from "./credentials.js";
 export type { ParentLimits } from "./limits.js";
+export type { HostPort } from "./listen.js";
+export type { TlsCertificateOffer, TlsCertificateSource } from "./services.js";
+export type { TlsOptions } from "./tls.js";
 export type { TunnelOptions, TunnelTarget } from "./tunnel.js";
 
 export interface ParentOptions {
   /** The enclave's address. */
   readonly enclave: string;
   /** Where clients find the HTTP API. Port 0 takes a free one. */
-  readonly listen: { readonly host: string; readonly port: number };
+  readonly listen: HostPort;
   /** Address at which the enclave finds credentials and the gateway. */
   readonly services: string;
   readonly tunnel: TunnelOptions;
+  /** Passes clients' TLS on to the enclave, where its configuration has a TLS channel. */
+  readonly tls?: TlsOptions | undefined;
+  /** What the enclave is offered as its TLS certificate when it asks for a renewal. */
+  readonly tlsCertificate?: TlsCertificateSource | undefined;
   /** Opens the KMS gateway, with the client that makes its calls. */
   readonly gateway?: { readonly client: KMSClient } | undefined;
   /** The credentials lent to the enclave; the AWS SDK's default chain unless given. */
@@ -45,13 +55,15 @@ export interface ParentOptions {
 export interface Parent {
   /** Of the HTTP API. */
   readonly url: string;
-  /** Stops accepting, lets requests under way finish within `limits.closeDeadlineMs`, then ends tunnel and services. */
+  /** Of the TLS pass-through, where there is one. */
+  readonly tlsAddress: HostPort | undefined;
+  /** Stops accepting, lets requests to the API finish within `limits.closeDeadlineMs`, then ends TLS, services and tunnel. */
   close(): Promise<void>;
 }
 
 /**
- * Starts the parent: tunnel, services and API, in this order. The enclave need not be there yet.
- * @throws ServiceError ERR_CONFIGURATION (the tunnel's target is not in its allow-list), ERR_ADDRESS (an address that
+ * Starts the parent: tunnel, services, TLS pass-through and API, in this order. The enclave need not be there yet.
+ * @throws ServiceError ERR_CONFIGURATION (the tunnel's target is not in its allow-list, a bound is not a number above 0), ERR_ADDRESS (an address that
  *   cannot be listened at); whatever was opened before is closed then.
  */
 export async function createParent(options: ParentOptions): Promise<Parent> {
@@ -72,14 +84,16 @@ export async function createParent(options: ParentOptions): Promise<Parent> {
     opened.push(enclave);
     const tunnel = await createTunnel(options.tunnel, { limits, log, metrics });
     opened.push(tunnel);
-    const { services: address, gateway } = options;
-    opened.push(await createServices({ address, credentials, gateway, limits, log, metrics }));
+    const { services: address, gateway, tlsCertificate } = options;
+    opened.push(await createServices({ address, credentials, gateway, tlsCertificate, limits, log, metrics }));
+    const tls = options.tls && (await createTlsPassThrough(options.tls, { limits, log, metrics }));
+    if (tls) opened.push(tls);
     const api = createApi({ enclave, tunnel, credentials, limits, log, metrics });
     opened.push(api);
     const url = await listenOn(api, options.listen);
     api.server.on("error", (error) => log.error({ err: error }, "api: a connection could not be accepted"));
-    log.info({ url, enclave: options.enclave }, "parent: listening");
-    return { url, close };
+    log.info({ url, tls: tls?.address, enclave: options.enclave }, "parent: listening");
+    return { url, tlsAddress: tls?.address, close };
   } catch (error) {
     await close();
     throw error;
@@ -87,20 +101,7 @@ export async function createParent(options: ParentOptions): Promise<Parent> {
 }
 
 /** Listens on a TCP port; returns the URL. */
-async function listenOn({ app, server }: HttpApp, { host, port }: ParentOptions["listen"]): Promise<string> {
+async function listenOn({ app, server }: HttpApp, listen: HostPort): Promise<string> {
   await app.ready();
-  await new Promise<void>((resolve, reject) => {
-    const fail = (cause: Error): void =>
-      reject(new ServiceError("ERR_ADDRESS", `cannot listen on ${host}:${port}`, { cause }));
-    server.once("error", fail).listen({ host, port }, () => {
-      server.off("error", fail);
-      resolve();
-    });
-  });
-  const bound = server.address();
-  if (bound === null || typeof bound === "string") throw new TypeError("listenOn: not a TCP server");
-  return urlOf(bound);
+  return `http://${formatHostPort(await listenOnTcp(server, listen))}`;
 }
-
-const urlOf = ({ address, family, port }: AddressInfo): string =>
-  `http://${family === "IPv6" ? `[${address}]` : address}:${port}`;

@@ -19,6 +19,12 @@ export interface ParentLimits {
   readonly tunnelIdleDeadlineMs: number;
   /** Tunnel: life of a connection. */
   readonly tunnelTotalDeadlineMs: number;
+  /** TLS pass-through: time for the enclave to take a connection. */
+  readonly tlsConnectDeadlineMs: number;
+  /** TLS pass-through: time in which at least one byte must pass, in either direction. */
+  readonly tlsIdleDeadlineMs: number;
+  /** TLS pass-through: life of a connection. */
+  readonly tlsTotalDeadlineMs: number;
   /** Shutdown: time for requests under way to finish. */
   readonly closeDeadlineMs: number;
 }
@@ -33,5 +39,8 @@ export const DEFAULT_LIMITS: ParentLimits = {
   tunnelConnectDeadlineMs: 5_000,
   tunnelIdleDeadlineMs: 120_000,
   tunnelTotalDeadlineMs: 3_600_000,
+  tlsConnectDeadlineMs: 3_000,
+  tlsIdleDeadlineMs: 120_000,
+  tlsTotalDeadlineMs: 3_600_000,
   closeDeadlineMs: 10_000,
 };

@@ -1,9 +1,6 @@
 /** The parent's Prometheus metrics, in a registry of their own: several parents may live in one process. */
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 
-/** How a tunnel connection came to its end. */
-export type TunnelOutcome = "ended" | "refused" | "unreachable" | "timed_out" | "broken";
-
 export interface ParentMetrics {
   readonly registry: Registry;
   readonly requests: Counter<"route" | "code">;
@@ -11,6 +8,9 @@ export interface ParentMetrics {
   readonly tunnelOpen: Gauge;
   readonly tunnelConnections: Counter<"outcome">;
   readonly tunnelBytes: Counter<"direction">;
+  readonly tlsOpen: Gauge;
+  readonly tlsConnections: Counter<"outcome">;
+  readonly tlsBytes: Counter<"direction">;
   readonly credentialsServed: Counter<"code">;
   readonly enclaveUp: Gauge;
 }
@@ -59,6 +59,23 @@ export function createMetrics(credentialsAgeSeconds: () => number | undefined): 
     tunnelBytes: new Counter({
       name: "nitro_parent_tunnel_bytes_total",
       help: "Bytes through the KMS tunnel",
+      labelNames: ["direction"],
+      registers,
+    }),
+    tlsOpen: new Gauge({
+      name: "nitro_parent_tls_connections_open",
+      help: "Connections of clients through the TLS pass-through at the moment",
+      registers,
+    }),
+    tlsConnections: new Counter({
+      name: "nitro_parent_tls_connections_total",
+      help: "Connections of clients through the TLS pass-through by their end",
+      labelNames: ["outcome"],
+      registers,
+    }),
+    tlsBytes: new Counter({
+      name: "nitro_parent_tls_bytes_total",
+      help: "Bytes through the TLS pass-through",
       labelNames: ["direction"],
       registers,
     }),

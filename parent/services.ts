@@ -1,9 +1,10 @@
 /**
- * What the parent does for its enclave, as HTTP at an address of its own: `GET /credentials`, and `POST /kms` where the
- * gateway is configured. Whoever can open the address can ask; on vsock that is every enclave of the instance.
+ * What the parent does for its enclave, as HTTP at an address of its own: `GET /credentials`; `POST /kms` where the
+ * gateway is configured; `GET /tls-certificate` where there is a certificate to offer, which the enclave judges. Whoever can open the address can ask; on vsock that is every enclave of the instance.
  */
 import type { KMSClient } from "@aws-sdk/client-kms";
 import type { Logger } from "pino";
+import { toBase64 } from "../shared/bytes.js";
 import { ServiceError } from "../shared/errors.js";
 import { listenAt } from "../vsock/transport.js";
 import type { CredentialsSource } from "./credentials.js";
@@ -12,10 +13,22 @@ import { createHttpApp } from "./http-app.js";
 import type { ParentLimits } from "./limits.js";
 import type { ParentMetrics } from "./metrics.js";
 
+/** A certificate for the enclave's TLS channel. Whether it is taken is the enclave's to say. */
+export interface TlsCertificateOffer {
+  /** PEM, one certificate in each text, the end-entity certificate first. */
+  readonly chain: readonly string[];
+  /** The private key (PKCS #8 DER), encrypted by AWS KMS as the enclave's configuration says. */
+  readonly privateKeyCiphertext: Uint8Array;
+}
+
+/** Asked at every request, so that what was renewed is offered; undefined where there is nothing to offer. */
+export type TlsCertificateSource = () => Promise<TlsCertificateOffer | undefined>;
+
 export interface ServicesOptions {
   readonly address: string;
   readonly credentials: CredentialsSource;
   readonly gateway?: { readonly client: KMSClient } | undefined;
+  readonly tlsCertificate?: TlsCertificateSource | undefined;
   readonly limits: ParentLimits;
   readonly log: Logger;
   readonly metrics: ParentMetrics;
@@ -27,7 +40,7 @@ export interface Services {
 
 /** Opens the services. @throws ServiceError ERR_ADDRESS */
 export async function createServices(options: ServicesOptions): Promise<Services> {
-  const { credentials, gateway, limits, log, metrics } = options;
+  const { credentials, gateway, tlsCertificate, limits, log, metrics } = options;
   const http = createHttpApp({
     name: "services",
     limits,
@@ -44,8 +57,20 @@ export async function createServices(options: ServicesOptions): Promise<Services
       return callKms(gateway.client, new TextDecoder().decode(body), limits.awsDeadlineMs);
     });
   }
+  if (tlsCertificate) http.app.get("/tls-certificate", () => offerOf(tlsCertificate));
   await http.app.ready();
   await listenAt(http.server, options.address);
   http.server.on("error", (error) => log.error({ err: error }, "services: a connection could not be accepted"));
   return { close: () => http.close() };
+}
+
+/** The JSON of an offer. @throws ServiceError ERR_NOT_FOUND (there is none), ERR_CERTIFICATE (it cannot be had). */
+async function offerOf(
+  source: TlsCertificateSource,
+): Promise<{ chain: readonly string[]; privateKeyCiphertext: string }> {
+  const offer = await source().catch((cause: unknown) => {
+    throw new ServiceError("ERR_CERTIFICATE", "the certificate to offer cannot be read", { cause });
+  });
+  if (offer === undefined) throw new ServiceError("ERR_NOT_FOUND", "there is no certificate to offer");
+  return { chain: offer.chain, privateKeyCiphertext: toBase64(offer.privateKeyCiphertext) };
 }

@@ -8,13 +8,13 @@
  * connection.
  */
 import type { LookupFunction, Socket } from "node:net";
-import { connect, createServer } from "node:net";
+import { connect } from "node:net";
 import type { Logger } from "pino";
-import { ServiceError, toServiceError } from "../shared/errors.js";
+import { ServiceError } from "../shared/errors.js";
 import { listenAt } from "../vsock/transport.js";
 import type { ParentLimits } from "./limits.js";
-import type { ParentMetrics, TunnelOutcome } from "./metrics.js";
-import { joinStreams } from "./pipe.js";
+import type { ParentMetrics } from "./metrics.js";
+import { createPassThrough } from "./pass-through.js";
 
 export interface TunnelTarget {
   readonly host: string;
@@ -55,45 +55,24 @@ const ADDRESS_ATTEMPT_MS = 1_000;
  */
 export async function createTunnel(options: TunnelOptions, context: TunnelContext): Promise<Tunnel> {
   assertAllowed(options);
-  const { log, metrics } = context;
-  const open = new Set<Socket>();
-  const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (client) => {
-    // From here until its end: a socket without such a listener would end the process. The outcome is told below.
-    client.on("error", (error) => log.debug({ err: error }, "tunnel: the enclave's end broke"));
-    if (open.size >= options.maxConnections) {
-      client.destroy();
-      metrics.tunnelConnections.inc({ outcome: "refused" });
-      log.warn({ maxConnections: options.maxConnections }, "tunnel: connection refused, too many at once");
-      return;
-    }
-    open.add(client);
-    metrics.tunnelOpen.set(open.size);
-    void carry(client, options.target, context).then((outcome) => {
-      client.destroy();
-      open.delete(client);
-      metrics.tunnelOpen.set(open.size);
-      metrics.tunnelConnections.inc({ outcome });
-    });
+  const { limits, log, metrics } = context;
+  const tunnel = createPassThrough({
+    name: "tunnel",
+    maxConnections: options.maxConnections,
+    idleMs: limits.tunnelIdleDeadlineMs,
+    totalMs: limits.tunnelTotalDeadlineMs,
+    connect: (gone) => connectTarget(options.target, context, gone),
+    directions: { forth: "to_target", back: "to_enclave" },
+    metrics: { open: metrics.tunnelOpen, connections: metrics.tunnelConnections, bytes: metrics.tunnelBytes },
+    log: log.child({ target: options.target }),
   });
-  await listenAt(server, options.listen);
-  server.on("error", (error) => log.error({ err: error }, "tunnel: a connection could not be accepted"));
-  return {
-    get open() {
-      return open.size;
-    },
-    async close() {
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      for (const client of open) client.destroy();
-      await closed;
-    },
-  };
+  await listenAt(tunnel.server, options.listen);
+  tunnel.server.on("error", (error) => log.error({ err: error }, "tunnel: a connection could not be accepted"));
+  return tunnel;
 }
 
 /** PITFALLS 24: an empty list allows nothing; names are compared as they are written, not by what they resolve to. */
-function assertAllowed({ target, allow, maxConnections }: TunnelOptions): void {
-  if (!Number.isInteger(maxConnections) || maxConnections < 1) {
-    throw new ServiceError("ERR_CONFIGURATION", "expected tunnel.maxConnections to be an integer above 0");
-  }
+function assertAllowed({ target, allow }: TunnelOptions): void {
   if (!allow.some(({ host, port }) => host === target.host && port === target.port)) {
     const what = allow.length === 0 ? "the allow-list is empty" : "it is not in the allow-list";
     throw new ServiceError(
@@ -103,33 +82,8 @@ function assertAllowed({ target, allow, maxConnections }: TunnelOptions): void {
   }
 }
 
-/** One connection from its acceptance to its end. Never rejects. */
-async function carry(client: Socket, target: TunnelTarget, context: TunnelContext): Promise<TunnelOutcome> {
-  const { limits, log, metrics } = context;
-  let remote: Socket;
-  try {
-    remote = await connectTarget(client, target, context);
-  } catch (error) {
-    log.warn({ target, err: error }, "tunnel: the target cannot be reached");
-    return "unreachable";
-  }
-  try {
-    await joinStreams(client, remote, {
-      idleMs: limits.tunnelIdleDeadlineMs,
-      totalMs: limits.tunnelTotalDeadlineMs,
-      onBytes: (direction, count) =>
-        metrics.tunnelBytes.inc({ direction: direction === "forth" ? "to_target" : "to_enclave" }, count),
-    });
-    return "ended";
-  } catch (error) {
-    const timedOut = toServiceError(error).code === "ERR_TIMEOUT";
-    log.info({ target, err: error }, timedOut ? "tunnel: deadline passed" : "tunnel: connection broke");
-    return timedOut ? "timed_out" : "broken";
-  }
-}
-
-/** A connection to the target, within the deadline and while `client` is there. */
-function connectTarget(client: Socket, target: TunnelTarget, { limits, log, lookup }: TunnelContext): Promise<Socket> {
+/** A connection to the target, within the deadline and until `gone` fires. */
+function connectTarget(target: TunnelTarget, { limits, lookup }: TunnelContext, gone: AbortSignal): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const remote = connect({
       ...target,
@@ -141,24 +95,27 @@ function connectTarget(client: Socket, target: TunnelTarget, { limits, log, look
     });
     const giveUp = (error: Error): void => {
       settle();
+      remote.on("error", ignoreAfterFailure);
       remote.destroy();
       reject(error);
     };
-    const onClientGone = (): void => giveUp(new Error("the enclave's end closed before the target was reached"));
+    const onGone = (): void => giveUp(gone.reason);
     const timer = setTimeout(
       () => giveUp(new ServiceError("ERR_TIMEOUT", `not connected within ${limits.tunnelConnectDeadlineMs} ms`)),
       limits.tunnelConnectDeadlineMs,
     );
     const settle = (): void => {
       clearTimeout(timer);
-      client.off("close", onClientGone);
+      gone.removeEventListener("abort", onGone);
       remote.off("error", giveUp);
     };
-    client.once("close", onClientGone);
-    remote.on("error", (error) => log.debug({ err: error }, "tunnel: the target's end broke"));
+    gone.addEventListener("abort", onGone, { once: true });
     remote.once("error", giveUp).once("connect", () => {
       settle();
       resolve(remote);
     });
   });
 }
+
+/** A socket that lost its attempt may still report an error; the attempt's own error has been told already. */
+const ignoreAfterFailure = (): undefined => undefined;

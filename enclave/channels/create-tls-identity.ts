@@ -31,7 +31,7 @@ export function createTlsIdentity(configuration: TlsConfiguration, context: TlsI
       if (Plaintext === undefined) throw new ServiceError("ERR_KMS_ANSWER", "expected a plaintext, KMS sent none");
       return Plaintext;
     },
-    fetchRenewal: () => services.find({ path: "/tls-certificate", failureCode: "ERR_CERTIFICATE" }),
+    fetchRenewal: () => services.find({ method: "GET", path: "/tls-certificate", failureCode: "ERR_CERTIFICATE" }),
   });
   return new TlsIdentity({ source, clock, log });
 }

@@ -5,6 +5,7 @@
 import type { Agent } from "node:http";
 import type { ErrorCode } from "../../shared/errors.js";
 import { ServiceError } from "../../shared/errors.js";
+import type { AddressResponse } from "../../vsock/http.js";
 import { createAddressAgent, requestOver } from "../../vsock/http.js";
 import { Gate } from "../gate.js";
 
@@ -33,21 +34,17 @@ export class ServicesClient {
 
   /** The answer's text. @throws ServiceError `failureCode`, ERR_TIMEOUT, ERR_BUSY. */
   async request(request: ServicesRequest): Promise<string> {
-    const { status, text } = await this.#ask(request);
-    if (status === 200) return text;
-    throw new ServiceError(request.failureCode, `expected status 200 of the parent's services, got ${status}`);
+    return textOf(await this.#send(request), request.failureCode);
   }
 
-  /** What the parent may have or not: undefined where it has it not (404). @throws as `request`. */
-  async find(request: Pick<ServicesRequest, "path" | "failureCode">): Promise<string | undefined> {
-    const { status, text } = await this.#ask({ method: "GET", ...request });
-    if (status === 200) return text;
-    if (status === 404) return undefined;
-    throw new ServiceError(request.failureCode, `expected status 200 or 404 of the parent's services, got ${status}`);
+  /** The answer's text, or undefined where the parent has nothing of the kind (status 404). @throws as `request`. */
+  async find(request: ServicesRequest): Promise<string | undefined> {
+    const answer = await this.#send(request);
+    return answer.status === 404 ? undefined : textOf(answer, request.failureCode);
   }
 
-  async #ask({ method, path, body, failureCode, signal }: ServicesRequest): Promise<{ status: number; text: string }> {
-    const { status, body: answer } = await this.#gate.run(
+  #send({ method, path, body, failureCode, signal }: ServicesRequest): Promise<AddressResponse> {
+    return this.#gate.run(
       () =>
         requestOver(this.#address, {
           method,
@@ -63,11 +60,16 @@ export class ServicesClient {
         }),
       signal,
     );
-    return { status, text: new TextDecoder().decode(answer) };
   }
 
   /** Closes the kept connections. */
   close(): void {
     this.#agent.destroy();
   }
+}
+
+function textOf({ status, body }: AddressResponse, failureCode: ErrorCode): string {
+  if (status !== 200)
+    throw new ServiceError(failureCode, `expected status 200 of the parent's services, got ${status}`);
+  return new TextDecoder().decode(body);
 }

@@ -1,6 +1,7 @@
 /** The commands that keep running, in this process: what they demand, announce, serve and leave behind. */
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { Agent } from "node:https";
+import { connect, createServer } from "node:net";
 import { join } from "node:path";
 import { CreateKeyCommand, KMSClient } from "@aws-sdk/client-kms";
 import { NodeHttpHandler } from "@smithy/node-http-handler";
@@ -15,10 +16,15 @@ import { verifyAttestation } from "../../shared/attestation/verify.js";
 import { toHex, utf8 } from "../../shared/bytes.js";
 import { decodeNsmResponse, encodeNsmRequest } from "../../shared/nsm.js";
 import { connectSimulatedNsm } from "../../simulator/nsm/client.js";
+import { requestOver } from "../../vsock/http.js";
+import { listenAt } from "../../vsock/transport.js";
 import { testFolder } from "../support/folder.js";
 import type { RecordedIo } from "../support/io.js";
 import { recordedIo } from "../support/io.js";
+import { collect } from "../support/streams.js";
 
+/** PEM of something: the parent does not look into it. */
+const PEM = "-----BEGIN CERTIFICATE-----\nAQID\n-----END CERTIFICATE-----\n";
 const ZEROS = "00".repeat(48);
 
 interface Service {
@@ -234,9 +240,59 @@ describe("parent", () => {
     expect(err).toContain("ERR_CONFIGURATION");
   });
 
+  it("passes TLS on to the enclave", async () => {
+    const cwd = testFolder();
+    const address = `unix:${join(cwd, "tls")}`;
+    const server = createServer((socket) => void socket.pipe(socket));
+    onTestFinished(() => void server.close());
+    await listenAt(server, address);
+    const more = ["--tls-listen", "127.0.0.1:0", "--enclave-tls", address];
+    const { ready } = await start(parent, [...optionsIn(cwd), ...more], cwd);
+    expect(ready.tls).toMatch(/^127\.0\.0\.1:\d+$/);
+    const client = connect(Number(String(ready.tls).split(":")[1]), "127.0.0.1");
+    client.end("through");
+    expect(String(await collect(client))).toBe("through");
+  });
+
+  it("offers the certificate of two files as they are now, the key binary or in base64", async () => {
+    const cwd = testFolder();
+    const ciphertext = Uint8Array.of(1, 2, 2, 0, 0x78);
+    writeFileSync(join(cwd, "chain.pem"), `a chain:\n${PEM}${PEM}`);
+    writeFileSync(join(cwd, "key"), ciphertext);
+    await start(parent, [...optionsIn(cwd), "--tls-certificate", "chain.pem", "--tls-key", "key"], cwd);
+    const offer = async () => {
+      const path = "/tls-certificate";
+      const request = { method: "GET", path, deadlineMs: 5_000, maxResponseBytes: 65_536 };
+      const { status, body } = await requestOver(`unix:${join(cwd, "s")}`, request);
+      return { status, ...JSON.parse(new TextDecoder().decode(body)) };
+    };
+    const privateKeyCiphertext = Buffer.from(ciphertext).toString("base64");
+    expect(await offer()).toEqual({ status: 200, chain: [PEM, PEM], privateKeyCiphertext });
+    writeFileSync(join(cwd, "chain.pem"), PEM);
+    writeFileSync(join(cwd, "key"), `${privateKeyCiphertext.slice(0, 4)}\n${privateKeyCiphertext.slice(4)}\n`);
+    expect(await offer()).toEqual({ status: 200, chain: [PEM], privateKeyCiphertext });
+    writeFileSync(join(cwd, "chain.pem"), "A".repeat(32 * 1024 + 1));
+    expect(await offer()).toMatchObject({ status: 500, code: "ERR_CERTIFICATE" });
+  });
+
+  it.each([
+    ["a chain without a certificate", "no PEM", "AQIC"],
+    ["a key that is text but no base64", PEM, "p@ss"],
+    ["a key that is larger than KMS makes one", PEM, "A".repeat(12 * 1024 + 1)],
+  ])("does not start with %s", async (_, chain, key) => {
+    const cwd = testFolder();
+    writeFileSync(join(cwd, "chain.pem"), chain);
+    writeFileSync(join(cwd, "key"), key);
+    const more = ["--tls-certificate", "chain.pem", "--tls-key", "key"];
+    const { exitCode, err } = await run(parent, [...optionsIn(cwd), ...more], cwd);
+    expect(exitCode).toBe(1);
+    expect(err).toMatch(/ERR_MESSAGE_(MALFORMED|TOO_LARGE)/);
+  });
+
   it("exits 2 when an option is missing or of the wrong form", async () => {
     const cwd = testFolder();
     const whole = optionsIn(cwd);
+    writeFileSync(join(cwd, "chain.pem"), PEM);
     for (let index = 0; index < whole.length; index += 2) {
       expect((await run(parent, without(whole, index), cwd)).exitCode).toBe(2);
     }
@@ -244,6 +300,12 @@ describe("parent", () => {
       ["--allow", "x"],
       ["--max-connections", "0"],
       ["--log-level", "loud"],
+      ["--tls-listen", "127.0.0.1:0"],
+      ["--enclave-tls", `unix:${join(cwd, "tls")}`],
+      ["--tls-listen", "127.0.0.1", "--enclave-tls", `unix:${join(cwd, "tls")}`],
+      ["--tls-certificate", "chain.pem"],
+      ["--tls-key", "chain.pem"],
+      ["--tls-certificate", "chain.pem", "--tls-key", "nowhere"],
     ]) {
       expect((await run(parent, [...whole, ...more], cwd)).exitCode).toBe(2);
     }

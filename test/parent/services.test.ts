@@ -3,6 +3,7 @@ import { KMSClient } from "@aws-sdk/client-kms";
 import { describe, expect, test } from "vitest";
 import type { AwsCredentials } from "../../parent/credentials.js";
 import { createCredentialsSource } from "../../parent/credentials.js";
+import type { TlsCertificateSource } from "../../parent/services.js";
 import type { ErrorCode } from "../../shared/errors.js";
 import { ERRORS } from "../../shared/errors.js";
 import { MAX_REQUEST_BYTES, PROBLEM_JSON } from "../../shared/wire.js";
@@ -41,6 +42,44 @@ function expectProblem(answer: AddressResponse, code: ErrorCode): void {
   expect(answer.status).toBe(ERRORS[code].status);
   expect(answer.headers["content-type"]).toContain(PROBLEM_JSON);
 }
+
+describe("GET /tls-certificate", () => {
+  const OFFER = { chain: ["leaf", "intermediate"], privateKeyCiphertext: Uint8Array.of(1, 2, 3) };
+  const offering = (tlsCertificate: TlsCertificateSource) => openParent(answering, { tlsCertificate });
+
+  test("offers what its source gives, the private key's ciphertext in base64", async () => {
+    const { servicesAddress } = await offering(async () => OFFER);
+    const answer = await get(servicesAddress, "/tls-certificate");
+    expect(answer.status).toBe(200);
+    expect(jsonOf(answer)).toEqual({ chain: ["leaf", "intermediate"], privateKeyCiphertext: "AQID" });
+  });
+
+  test("asks its source each time, so that what was renewed is offered", async () => {
+    let count = 0;
+    const { servicesAddress } = await offering(async () => ({ ...OFFER, chain: [`leaf ${++count}`] }));
+    await get(servicesAddress, "/tls-certificate");
+    expect(jsonOf(await get(servicesAddress, "/tls-certificate"))).toMatchObject({ chain: ["leaf 2"] });
+  });
+
+  test("is not found where there is no source, or nothing in it", async () => {
+    const without = await openParent(answering);
+    expectProblem(await get(without.servicesAddress, "/tls-certificate"), "ERR_NOT_FOUND");
+    const empty = await offering(async () => undefined);
+    expectProblem(await get(empty.servicesAddress, "/tls-certificate"), "ERR_NOT_FOUND");
+  });
+
+  test("says that the source failed, and not how", async () => {
+    const { servicesAddress } = await offering(() => Promise.reject(new Error("no file at /etc/secret")));
+    const refusal = await get(servicesAddress, "/tls-certificate");
+    expectProblem(refusal, "ERR_CERTIFICATE");
+    expect(new TextDecoder().decode(refusal.body)).not.toContain("secret");
+  });
+
+  test("is for the enclave: clients of the API do not find it", async () => {
+    const { url } = await offering(async () => OFFER);
+    expect((await fetch(`${url}/tls-certificate`)).status).toBe(404);
+  });
+});
 
 describe("GET /credentials", () => {
   const serving = (credentials: () => Promise<AwsCredentials>, now = NOW, limits = {}) =>

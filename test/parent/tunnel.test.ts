@@ -6,7 +6,8 @@ import type { Duplex } from "node:stream";
 import { Readable } from "node:stream";
 import { connect as connectTls } from "node:tls";
 import { describe, expect, onTestFinished, test } from "vitest";
-import type { ParentMetrics, TunnelOutcome } from "../../parent/metrics.js";
+import type { ParentMetrics } from "../../parent/metrics.js";
+import type { PassThroughOutcome } from "../../parent/pass-through.js";
 import { connectTo } from "../../vsock/transport.js";
 import { collect, released } from "../support/streams.js";
 import { freePort, openTunnel, tcpTarget } from "./fakes.js";
@@ -27,7 +28,7 @@ async function exchange(address: string, text: string): Promise<string> {
 }
 
 /** Resolves when the tunnel has counted a connection with this end; the test's deadline is the bound. */
-async function counted(metrics: ParentMetrics, outcome: TunnelOutcome): Promise<void> {
+async function counted(metrics: ParentMetrics, outcome: PassThroughOutcome): Promise<void> {
   for (;;) {
     const { values } = await metrics.tunnelConnections.get();
     if (values.some(({ labels, value }) => labels.outcome === outcome && value > 0)) return;
