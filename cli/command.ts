@@ -9,6 +9,8 @@ import { ServiceError, toServiceError } from "../shared/errors.js";
 /** The process as a command sees it. */
 export interface Io {
   stdout(output: string | Uint8Array): void;
+  /** Like `stdout`, and returns when the reader has taken it: for output of any size. */
+  write(output: Uint8Array): Promise<void>;
   stderr(text: string): void;
   stdin(): AsyncIterable<Uint8Array>;
   now(): Date;
@@ -16,6 +18,8 @@ export interface Io {
   readonly cwd: string;
   /** Whether stdout is a terminal that wants colours. */
   readonly color: boolean;
+  /** Whether somebody watches stderr, so that progress may be shown there. */
+  readonly watched: boolean;
   /** Aborted when the process is told to end (SIGINT, SIGTERM, or the end of the process that started it). */
   readonly interrupted: AbortSignal;
 }

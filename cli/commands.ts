@@ -37,6 +37,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./cms.js")).cms,
   },
   {
+    name: "decrypt",
+    summary: "decrypt inside an enclave, from stdin to stdout",
+    load: async () => (await import("./decrypt.js")).decrypt,
+  },
+  {
     name: "enclave",
     summary: "the service inside the enclave",
     load: async () => (await import("./enclave.js")).enclave,

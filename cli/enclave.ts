@@ -10,13 +10,14 @@ import { createLogger, runUntilInterrupted, SERVICE_OPTIONS, SERVICE_USAGE } fro
 
 const usage = `Runs the service inside the enclave: measures its configuration into PCR16, and serves.
 
-Usage: nitro-decrypt enclave --config FILE --nsm ADDRESS --listen ADDRESS --tunnel ADDRESS --services ADDRESS
+Usage: nitro-decrypt enclave --config FILE --nsm ADDRESS --listen ADDRESS [--tls ADDRESS] --tunnel ADDRESS --services ADDRESS
 
 An ADDRESS is unix:/path. (vsock://CID:PORT and /dev/nsm need the native addon, which is not part of this version.)
 
   --config FILE       the configuration, JSON; its exact bytes are measured
   --nsm ADDRESS       a simulated NSM ("nitro-decrypt nsm")
-  --listen ADDRESS    where to serve
+  --listen ADDRESS    where to serve the parent: attestation, sealed requests, and what the configuration opens to it
+  --tls ADDRESS       where to serve attested TLS, if the configuration has channels.tls
   --tunnel ADDRESS    the parent's byte tunnel to AWS KMS
   --services ADDRESS  the parent's services: credentials and the gateway
 ${SERVICE_USAGE}`;
@@ -31,6 +32,7 @@ export const enclave = defineCommand({
       config: { type: "string" },
       nsm: { type: "string" },
       listen: { type: "string" },
+      tls: { type: "string" },
       tunnel: { type: "string" },
       services: { type: "string" },
     });
@@ -38,6 +40,7 @@ export const enclave = defineCommand({
     const nsmAddress = required(options.nsm, "nsm");
     const addresses = {
       listen: required(options.listen, "listen"),
+      ...(options.tls === undefined ? {} : { tls: options.tls }),
       tunnel: required(options.tunnel, "tunnel"),
       services: required(options.services, "services"),
     };

@@ -41,7 +41,7 @@ const kmsReady = z.object({
 });
 const nsmReady = z.object({ address: z.string(), moduleId: z.string() });
 const enclaveReady = z.object({ address: z.string(), configurationPcr: z.string() });
-const parentReady = z.object({ url: z.string() });
+const parentReady = z.object({ url: z.string(), tls: z.string() });
 
 /** The simulated KMS, and what it takes to call it as its operator. */
 export interface KmsProcess extends z.infer<typeof kmsReady> {
@@ -64,6 +64,7 @@ export interface ImageOnDisk {
 export interface Sockets {
   readonly nsm: string;
   readonly enclave: string;
+  readonly tls: string;
   readonly tunnel: string;
   readonly services: string;
 }
@@ -96,7 +97,7 @@ export class LocalStack {
   /** The sockets of the enclave `name`. */
   sockets(name: string): Sockets {
     const at = (end: string): string => `unix:${join(this.folder, `${name}-${end}`)}`;
-    return { nsm: at("nsm"), enclave: at("enclave"), tunnel: at("tunnel"), services: at("services") };
+    return { nsm: at("nsm"), enclave: at("enclave"), tls: at("tls"), tunnel: at("tunnel"), services: at("services") };
   }
 
   async startKms(): Promise<KmsProcess> {
@@ -123,11 +124,12 @@ export class LocalStack {
     return parseWith(nsmReady, child.ready, "ERR_INTERNAL");
   }
 
+  /** Starts the enclave `name`; its configuration must have a TLS channel. */
   async startEnclave(name: string, configuration: Uint8Array): Promise<EnclaveProcess> {
     const file = join(this.folder, `${name}.json`);
     await writeFile(file, configuration, { mode: FILE_MODE });
-    const { nsm, enclave, tunnel, services } = this.sockets(name);
-    const addresses = ["--nsm", nsm, "--listen", enclave, "--tunnel", tunnel, "--services", services];
+    const { nsm, enclave, tls, tunnel, services } = this.sockets(name);
+    const addresses = ["--nsm", nsm, "--listen", enclave, "--tls", tls, "--tunnel", tunnel, "--services", services];
     const child = await this.#start(`${name} enclave`, ["enclave", "--config", file, ...addresses]);
     return { ...parseWith(enclaveReady, child.ready, "ERR_INTERNAL"), stop: () => this.#stop(child) };
   }
@@ -136,10 +138,11 @@ export class LocalStack {
   async startParent(
     name: string,
     kms: Pick<KmsProcess, "imdsEndpoint" | "port" | "region">,
-    listen = "127.0.0.1:0",
+    { listen = "127.0.0.1:0", tlsListen = "127.0.0.1:0" } = {},
   ): Promise<ParentProcess> {
-    const { enclave, tunnel, services } = this.sockets(name);
-    const addresses = ["--enclave", enclave, "--tunnel", tunnel, "--services", services];
+    const { enclave, tls, tunnel, services } = this.sockets(name);
+    const forTls = ["--tls-listen", tlsListen, "--enclave-tls", tls];
+    const addresses = ["--enclave", enclave, "--tunnel", tunnel, "--services", services, ...forTls];
     const args = ["parent", "--listen", listen, ...addresses, "--kms-target", `127.0.0.1:${kms.port}`];
     const env = { AWS_EC2_METADATA_SERVICE_ENDPOINT: kms.imdsEndpoint, AWS_REGION: kms.region };
     const child = await this.#start(`${name} parent`, args, env);

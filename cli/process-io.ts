@@ -14,12 +14,17 @@ export function processIo(): Io {
   });
   return {
     stdout: (output) => void process.stdout.write(output),
+    write: (output) =>
+      new Promise((resolve, reject) => {
+        process.stdout.write(output, (error) => (error ? reject(error) : resolve()));
+      }),
     stderr: (text) => void process.stderr.write(text),
     stdin: () => process.stdin,
     now: () => new Date(),
     env: process.env,
     cwd: process.cwd(),
     color: process.stdout.isTTY === true && (process.env.NO_COLOR ?? "") === "" && process.env.TERM !== "dumb",
+    watched: process.stderr.isTTY === true,
     interrupted: interruption(),
   };
 }

@@ -3,17 +3,13 @@ import { parseArgs } from "node:util";
 import { appraise } from "../shared/attestation/appraise.js";
 import { PCR_BYTES, PCR_COUNT } from "../shared/attestation/pcr.js";
 import type { AppraisalPolicy } from "../shared/attestation/policy.js";
-import type { TrustAnchor } from "../shared/attestation/trust-anchor.js";
-import { AWS_NITRO_ENCLAVES_ROOT_G1, trustAnchorOf } from "../shared/attestation/trust-anchor.js";
 import type { VerifiedAttestation } from "../shared/attestation/verify.js";
 import { verifyAttestation } from "../shared/attestation/verify.js";
 import { isAllZero, toHex } from "../shared/bytes.js";
 import { ServiceError } from "../shared/errors.js";
-import { decodePem, isPem } from "../shared/pem.js";
-import { parseCertificate } from "../shared/x509.js";
 import type { Io } from "./command.js";
 import { CommandFailure, defineCommand } from "./command.js";
-import { asText, decodeText, readInput } from "./input.js";
+import { decodeText, readInput } from "./input.js";
 import type { OptionValues } from "./option-values.js";
 import {
   onlyPositional,
@@ -24,12 +20,12 @@ import {
   TIME_FORMS,
 } from "./option-values.js";
 import { print } from "./report.js";
+import { parseRoot } from "./root.js";
 import type { Demands } from "./verify-report.js";
 import { describeVerification, verificationToJson } from "./verify-report.js";
 
 /** A document has less than 17 KiB; the rest is room for base64, hexadecimal and line ends. */
 const MAX_DOCUMENT_FILE_BYTES = 64 * 1024;
-const MAX_ROOT_FILE_BYTES = 16 * 1024;
 /** How far ahead of the verifier's clock the NSM's may be, with --max-age. */
 const SKEW_SECONDS = 60;
 const NOT_ASKED = { kind: "unused", because: "not asked for on the command line" } as const;
@@ -156,18 +152,4 @@ function policyOf({ pcrs, nonce, maxAgeSeconds, allowDebug }: Demands, verified:
     userData: NOT_ASKED,
     publicKey: NOT_ASKED,
   };
-}
-
-async function parseRoot(root: string, io: Io): Promise<TrustAnchor> {
-  if (root === "aws") return AWS_NITRO_ENCLAVES_ROOT_G1;
-  const bytes = await readInput(root, io, MAX_ROOT_FILE_BYTES);
-  const text = asText(bytes);
-  const der = text !== undefined && isPem(text) ? decodePem(text, "CERTIFICATE") : bytes;
-  if (der === undefined) throw new CommandFailure(1, `${root} is not one certificate in PEM`);
-  try {
-    parseCertificate(der);
-  } catch (cause) {
-    throw new CommandFailure(1, `${root} is not a certificate of the Nitro profile, in PEM or DER`, { cause });
-  }
-  return trustAnchorOf(der, `the root in ${root}`);
 }

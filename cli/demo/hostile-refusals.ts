@@ -3,7 +3,6 @@
  * tunnel's end. The client and the enclave are the ordinary ones.
  */
 import { randomBytes } from "node:crypto";
-import { buildClient, CommitmentPolicy, KmsKeyringNode } from "@aws-crypto/client-node";
 import { GenerateDataKeyCommand } from "@aws-sdk/client-kms";
 import { connectEnclave } from "../../client/connect.js";
 import type { Enclave } from "../../client/enclave.js";
@@ -14,6 +13,7 @@ import { DENIED_BY_KMS, refuse } from "./attempt.js";
 import { fetchOver } from "./fetch-over.js";
 import type { GatewayConduct, Hostile } from "./hostile-parent.js";
 import { gatewayConducts, serveCredentials, serveForgedKms, serveGateway } from "./hostile-parent.js";
+import { encryptMessage } from "./message.js";
 import type { Report } from "./report.js";
 import type { Stage } from "./story.js";
 import { CONTEXT, policyFor, SECRET } from "./story.js";
@@ -26,7 +26,7 @@ export type OpenHostile = (part: Promise<Hostile>) => Promise<Hostile>;
 
 /** The gateway enclave, whose parent makes its KMS calls: honestly at first, then not. */
 export async function hostileGateway(stage: Stage, report: Report, open: OpenHostile): Promise<void> {
-  const { cloud, keys } = stage;
+  const { cloud, keys, caller } = stage;
   const conducts = gatewayConducts({ role: cloud.role, keyArn: keys.gateway.arn, own: await parentsDataKey(stage) });
   let conduct: GatewayConduct = conducts.passOn;
   const { services, enclave: address } = cloud.stack.sockets("gateway");
@@ -36,8 +36,9 @@ export async function hostileGateway(stage: Stage, report: Report, open: OpenHos
     trustAnchor: cloud.kms.trustAnchor,
     policy,
     fetch: fetchOver(address),
+    ...caller,
   });
-  const message = await encryptMessage(stage);
+  const message = await encryptMessage(cloud, keys.gateway.arn, utf8(SECRET));
   await assertOpens(enclave, message);
   const opening = (how: GatewayConduct, rest: Omit<Attempt, "run">): Attempt => ({
     ...rest,
@@ -101,31 +102,6 @@ async function parentsDataKey({ cloud, keys }: Stage) {
   return { keyArn: keys.parents, ciphertext: CiphertextBlob };
 }
 
-/** AES-256-GCM with HKDF-SHA512 and key commitment, unsigned (AWS Encryption SDK, algorithm suites). */
-const COMMITTED_SUITE = 0x0478;
-
-/** The secret as a message of the AWS Encryption SDK. */
-async function encryptMessage({ cloud, keys }: Stage): Promise<Uint8Array> {
-  const { operator } = cloud;
-  const keyring = new KmsKeyringNode({
-    generatorKeyId: keys.gateway.arn,
-    clientProvider: () => ({
-      generateDataKey: (request) => operator.send(new GenerateDataKeyCommand(request)),
-      encrypt: notAsked,
-      decrypt: notAsked,
-    }),
-  });
-  const commitmentPolicy = CommitmentPolicy.REQUIRE_ENCRYPT_REQUIRE_DECRYPT;
-  const sdk = buildClient({ commitmentPolicy, maxEncryptedDataKeys: 1 });
-  const options = { encryptionContext: CONTEXT, suiteId: COMMITTED_SUITE };
-  const { result } = await sdk.encrypt(keyring, utf8(SECRET), options);
-  return new Uint8Array(result);
-}
-
-const notAsked = (): never => {
-  throw new TypeError("unreachable: a message for one key needs one data key");
-};
-
 async function assertOpens(enclave: Enclave, message: Uint8Array): Promise<void> {
   const { plaintext } = await enclave.decryptMessage({ message, encryptionContext: CONTEXT });
   if (equalBytes(plaintext, utf8(SECRET))) return;
@@ -134,7 +110,7 @@ async function assertOpens(enclave: Enclave, message: Uint8Array): Promise<void>
 
 /** The parent of the main enclave is ended, and a hostile one takes its place; the enclave does not know. */
 export async function hostileTunnel(stage: Stage, report: Report, open: OpenHostile): Promise<void> {
-  const { cloud, keys, main, ciphertext } = stage;
+  const { cloud, keys, main, ciphertext, caller } = stage;
   await main.parent.stop();
   const { tunnel, services, enclave: address } = cloud.stack.sockets("main");
   await open(serveCredentials(services, cloud.roleCredentials));
@@ -145,6 +121,7 @@ export async function hostileTunnel(stage: Stage, report: Report, open: OpenHost
     trustAnchor: cloud.kms.trustAnchor,
     policy,
     fetch: fetchOver(address),
+    ...caller,
   });
   await refuse(
     report,

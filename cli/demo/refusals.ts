@@ -11,11 +11,12 @@ import { DENIED_BY_KMS, refuse } from "./attempt.js";
 import type { Hostile } from "./hostile-parent.js";
 import { hostileGateway, hostileTunnel } from "./hostile-refusals.js";
 import { ZERO_PCR } from "./image.js";
+import { hostileRelay } from "./relay-refusals.js";
 import type { Report } from "./report.js";
 import type { Variant } from "./stage.js";
 import { bootGatewayEnclave, bootVariant, configurationOf } from "./stage.js";
 import type { Stage } from "./story.js";
-import { CONTEXT, policyFor } from "./story.js";
+import { CONTEXT, callerOf, policyFor } from "./story.js";
 
 /** Makes every attempt. Whatever is started for them is closed before this returns. */
 export async function tryToCheat(stage: Stage, report: Report): Promise<void> {
@@ -32,6 +33,7 @@ export async function tryToCheat(stage: Stage, report: Report): Promise<void> {
     await withoutAttestation(stage, report);
     await wrongContext(stage, report);
     await replayed(stage, report);
+    await hostileRelay(stage, report, open);
     await changedImage(stage, report, await others.changed);
     await debugMode(stage, report, await others.debug);
     await changedConfiguration(stage, report, await others.reconfigured);
@@ -46,7 +48,7 @@ export async function tryToCheat(stage: Stage, report: Report): Promise<void> {
 function openVariants({ cloud, keys }: Stage, open: (part: Promise<Variant>) => Promise<Variant>) {
   const { original, changed } = cloud.images;
   const { configuration } = keys.main;
-  const reconfigured = configurationOf(cloud.kms, [keys.main.arn, keys.parents]);
+  const reconfigured = configurationOf(cloud, [keys.main.arn, keys.parents]);
   return {
     changed: open(bootVariant(cloud, "changed", { image: changed, configuration })),
     debug: open(bootVariant(cloud, "debug", { image: original, debug: true, configuration })),
@@ -64,16 +66,32 @@ async function withoutAttestation({ cloud, keys, ciphertext }: Stage, report: Re
   ]);
 }
 
-async function wrongContext({ cloud, ciphertext, enclave }: Stage, report: Report): Promise<void> {
-  const decrypt = (encryptionContext: Readonly<Record<string, string>>) => () =>
-    enclave.decrypt({ ciphertext, encryptionContext });
+async function wrongContext(stage: Stage, report: Report): Promise<void> {
+  const { cloud, keys, main, ciphertext, enclave } = stage;
+  const keyId = keys.main.arn;
+  const other = await connectEnclave(main.parent.url, {
+    trustAnchor: cloud.kms.trustAnchor,
+    policy: policyFor(keys.main.pcrs),
+    ...(await callerOf(cloud, "bob", "globex")),
+  });
+  const decrypt =
+    (encryptionContext: Readonly<Record<string, string>>, asked = enclave) =>
+    () =>
+      asked.decrypt({ ciphertext, keyId, encryptionContext });
   await refuse(report, cloud.evidence, { id: "wrong-context", title: "A wrong encryption context" }, [
     {
-      what: "another tenant: the key policy says no",
+      what: "another tenant's: alice is not of that tenant, and KMS is not even asked",
+      by: "enclave",
+      code: "ERR_NOT_AUTHORIZED",
+      record: { in: "log", label: "main enclave" },
+      run: decrypt({ ...CONTEXT, tenant: "globex" }),
+    },
+    {
+      what: "bob is, but the key policy says no",
       by: "kms",
       code: "ERR_KMS_DENIED",
       record: DENIED_BY_KMS,
-      run: decrypt({ ...CONTEXT, tenant: "globex" }),
+      run: decrypt({ ...CONTEXT, tenant: "globex" }, other),
     },
     {
       what: "another record: the ciphertext is not bound to it",
@@ -126,7 +144,7 @@ async function debugMode(stage: Stage, report: Report, { url }: Variant): Promis
 
 async function changedConfiguration(stage: Stage, report: Report, { url }: Variant): Promise<void> {
   const { cloud, keys } = stage;
-  const configuration = configurationOf(cloud.kms, [keys.main.arn, keys.parents]);
+  const configuration = configurationOf(cloud, [keys.main.arn, keys.parents]);
   const own = { ...keys.main.pcrs, 16: toHex(await pcr16OfConfiguration(configuration)) };
   const title = "The right image with a changed configuration: one more key (PCR16)";
   await refuseVariant(stage, report, { id: "changed-configuration", title }, url, {
@@ -137,14 +155,14 @@ async function changedConfiguration(stage: Stage, report: Report, { url }: Varia
 
 /** An enclave that is not the one: the careful client refuses it; for the one that takes it all the same, KMS does. */
 async function refuseVariant(
-  { cloud, keys, ciphertext }: Stage,
+  { cloud, keys, ciphertext, caller }: Stage,
   report: Report,
   title: { readonly id: string; readonly title: string },
   url: string,
   { clientCode, careless }: { readonly clientCode: string; readonly careless: EnclavePolicy },
 ): Promise<void> {
   const { trustAnchor } = cloud.kms;
-  const enclave = await connectEnclave(url, { trustAnchor, policy: careless });
+  const enclave = await connectEnclave(url, { trustAnchor, policy: careless, ...caller });
   await enclave.random(16); // it works, and KMS answers it: what is refused below is the key
   await refuse(report, cloud.evidence, title, [
     {
@@ -158,7 +176,7 @@ async function refuseVariant(
       by: "kms",
       code: "ERR_KMS_DENIED",
       record: DENIED_BY_KMS,
-      run: () => enclave.decrypt({ ciphertext, encryptionContext: CONTEXT }),
+      run: () => enclave.decrypt({ ciphertext, keyId: keys.main.arn, encryptionContext: CONTEXT }),
     },
   ]);
 }

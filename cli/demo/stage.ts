@@ -8,11 +8,14 @@ import type { Parent } from "../../parent/index.js";
 import { createParent } from "../../parent/index.js";
 import { pcr16OfConfiguration } from "../../shared/attestation/pcr.js";
 import { toHex, utf8 } from "../../shared/bytes.js";
+import type { TokenIssuer } from "../../simulator/token-issuer.js";
+import { createTokenIssuer } from "../../simulator/token-issuer.js";
 import type { EnclaveProcess, ImageOnDisk, KmsProcess, LocalStack, ParentProcess } from "../local-stack.js";
 import type { Credentials } from "./aws.js";
 import { attestedKeyPolicy, kmsClient, parentsOwnKeyPolicy, roleCredentials, unusedKeyPolicy } from "./aws.js";
 import type { Evidence } from "./evidence.js";
 import type { DemoImages } from "./image.js";
+import { POLICIES, SCHEMA } from "./policies.js";
 
 /** The pair that the key policy demands in every encryption context. */
 export const TENANT = "acme";
@@ -30,6 +33,8 @@ export interface Cloud {
   /** The parent instance's role, as any process on it can have it. */
   readonly role: KMSClient;
   readonly roleCredentials: Credentials;
+  /** Whose tokens the enclaves take. */
+  readonly issuer: TokenIssuer;
 }
 
 /** A key, the configuration of the one enclave that may use it, and what that enclave measures to. */
@@ -56,14 +61,14 @@ export async function enterCloud(
   options: Pick<Cloud, "stack" | "evidence" | "images"> & { readonly kms: KmsProcess },
 ): Promise<Cloud> {
   const { kms } = options;
-  const credentials = await roleCredentials(kms);
+  const [credentials, issuer] = await Promise.all([roleCredentials(kms), createTokenIssuer()]);
   const operator = kmsClient(kms, kms.operator);
-  return { ...options, operator, role: kmsClient(kms, credentials), roleCredentials: credentials };
+  return { ...options, operator, role: kmsClient(kms, credentials), roleCredentials: credentials, issuer };
 }
 
-/** The configuration of an enclave, as the exact bytes that are measured. */
+/** The configuration of an enclave, as the exact bytes that are measured. No operation answers the parent in plain. */
 export function configurationOf(
-  kms: KmsProcess,
+  { kms, issuer }: Pick<Cloud, "kms" | "issuer">,
   keyArns: readonly string[],
   transport: "tunnel" | "gateway" = "tunnel",
 ): Uint8Array {
@@ -72,7 +77,8 @@ export function configurationOf(
   const document = {
     version: 1,
     kms: { region, keys, transport, roots: [caCertificate] },
-    channels: { parent: "reveal" },
+    channels: { tls: { certificate: "generated" } },
+    authorization: { issuers: [issuer.configuration], schema: SCHEMA, policies: POLICIES },
   };
   return utf8(`${JSON.stringify(document, null, 2)}\n`);
 }
@@ -92,7 +98,7 @@ export async function makeKeys(cloud: Cloud): Promise<Keys> {
  */
 export async function makeAttestedKey(cloud: Cloud, transport: "tunnel" | "gateway"): Promise<AttestedKey> {
   const arn = await createKey(cloud, unusedKeyPolicy(cloud.kms));
-  const configuration = configurationOf(cloud.kms, [arn], transport);
+  const configuration = configurationOf(cloud, [arn], transport);
   const pcr16 = toHex(await pcr16OfConfiguration(configuration));
   return { arn, configuration, pcrs: { ...cloud.images.referencePcrs, 16: pcr16 } };
 }
@@ -113,7 +119,7 @@ export async function openKey({ kms, operator }: Cloud, { arn, pcrs }: AttestedK
 export async function bootMain(
   { stack, kms, images }: Cloud,
   { configuration }: AttestedKey,
-  listen?: string,
+  listen?: { readonly listen: string; readonly tlsListen: string },
 ): Promise<Running> {
   await stack.startNsm("main", kms, { image: images.original });
   const enclave = await stack.startEnclave("main", configuration);

@@ -1,14 +1,18 @@
 /** The first half of the demo: from nothing to a secret that was decrypted inside an enclave. */
+import { createHash, randomBytes } from "node:crypto";
 import { EncryptCommand } from "@aws-sdk/client-kms";
 import { connectEnclave } from "../../client/connect.js";
 import type { Enclave } from "../../client/enclave.js";
+import { connectEnclaveTls } from "../../client/node/index.js";
 import type { EnclavePcrs, EnclavePolicy } from "../../client/policy.js";
 import { equalBytes, utf8 } from "../../shared/bytes.js";
 import { ServiceError } from "../../shared/errors.js";
+import { generateProofKey, thumbprintOf } from "../../shared/proof-of-possession.js";
 import type { AuditRecord } from "../../simulator/kms/audit.js";
 import type { LocalStack } from "../local-stack.js";
 import type { Evidence } from "./evidence.js";
 import { writeImages } from "./image.js";
+import { encryptMessage } from "./message.js";
 import type { Report, Step } from "./report.js";
 import type { Cloud, Keys, Running } from "./stage.js";
 import { bootMain, enterCloud, makeKeys, openKey, TENANT } from "./stage.js";
@@ -17,24 +21,37 @@ export const SECRET = "4111 1111 1111 1111 is a card number that only the enclav
 /** What the secret is bound to: whose it is, which the key policy demands, and which record it is. */
 export const CONTEXT = { tenant: TENANT, record: "42" };
 
+/** Who calls: a token for a tenant, bound to a key that only this client has. */
+export interface Caller {
+  readonly token: string;
+  readonly proofKey: CryptoKeyPair;
+}
+
 /** What the first half leaves behind for the second one. */
 export interface Stage {
   readonly cloud: Cloud;
   readonly keys: Keys;
   readonly main: Running;
   readonly ciphertext: Uint8Array;
+  readonly caller: Caller;
   readonly enclave: Enclave;
 }
 
 /** What a client demands of the enclave; PCR16 fixes the configuration too. */
 export const policyFor = (pcrs: EnclavePcrs, overrides: Partial<EnclavePolicy> = {}): EnclavePolicy => ({
   pcrs: [pcrs],
+  configuration: "pinned",
   freshness: { kind: "within", seconds: 60, skewSeconds: 5 },
   debug: "reject",
-  userData: { kind: "absent" },
-  publicKey: { kind: "absent" },
   ...overrides,
 });
+
+/** A caller of `tenant`, with a token bound to a new key. */
+export async function callerOf({ issuer }: Pick<Cloud, "issuer">, subject: string, tenant: string): Promise<Caller> {
+  const proofKey = await generateProofKey();
+  const boundTo = await thumbprintOf(proofKey.publicKey);
+  return { proofKey, token: await issuer.issue({ subject, claims: { tenant }, boundTo }) };
+}
 
 /** Runs an act as a step: its time is measured, and what it says that the parties saw is reported. */
 async function step<T>(
@@ -65,10 +82,12 @@ export async function setTheStage(stack: LocalStack, evidence: Evidence, report:
     },
   );
   const ciphertext = await encryptSecret(cloud, keys, report);
-  const enclave = await verifyEnclave({ cloud, keys, main }, report);
-  const stage = { cloud, keys, main, ciphertext, enclave };
+  const caller = await takeToken(cloud, report);
+  const enclave = await verifyEnclave({ cloud, keys, main, caller }, report);
+  const stage = { cloud, keys, main, ciphertext, caller, enclave };
   await decryptSecret(stage, report);
   await makeDataKey(stage, report);
+  await streamMessage(stage, report);
   return stage;
 }
 
@@ -110,17 +129,26 @@ function encryptSecret({ operator, evidence }: Cloud, keys: Keys, report: Report
   });
 }
 
+function takeToken(cloud: Cloud, report: Report): Promise<Caller> {
+  return step(report, { id: "token", title: "Get a token that is bound to a key of the client's own" }, async () => {
+    const caller = await callerOf(cloud, "alice", TENANT);
+    const saw = { client: `a token for alice, tenant=${TENANT}, from ${cloud.issuer.issuer}` };
+    return { result: caller, saw: () => saw };
+  });
+}
+
 function verifyEnclave(
-  { cloud, keys, main }: Pick<Stage, "cloud" | "keys" | "main">,
+  { cloud, keys, main, caller }: Pick<Stage, "cloud" | "keys" | "main" | "caller">,
   report: Report,
 ): Promise<Enclave> {
-  return step(report, { id: "verify", title: "Verify and appraise the enclave" }, async () => {
+  return step(report, { id: "verify", title: "Verify and appraise the enclave, and the key to seal to" }, async () => {
     const since = cloud.evidence.mark();
     const { trustAnchor } = cloud.kms;
-    const enclave = await connectEnclave(main.parent.url, { trustAnchor, policy: policyFor(keys.main.pcrs) });
+    const options = { trustAnchor, policy: policyFor(keys.main.pcrs), ...caller };
+    const enclave = await connectEnclave(main.parent.url, options);
     const { moduleId, rootToLeaf } = enclave.attestation.attestation;
     const saw = async () => ({
-      client: `module ${moduleId}, ${rootToLeaf.length} certificates under the simulated root, fresh nonce, PCR0, 1, 2 and 16 as expected`,
+      client: `module ${moduleId}, ${rootToLeaf.length} certificates under the simulated root, fresh nonce, PCR0, 1, 2 and 16 as expected;\nthe document binds the HPKE key that requests are sealed to`,
       parent: describeRequest(await since.line("main parent", ({ route }) => route === "/attestation")),
     });
     return { result: enclave, saw };
@@ -130,15 +158,16 @@ function verifyEnclave(
 async function decryptSecret({ cloud, keys, ciphertext, enclave }: Stage, report: Report): Promise<void> {
   await step(report, { id: "decrypt", title: "Decrypt it inside the enclave" }, async () => {
     const since = cloud.evidence.mark();
-    const { plaintext, keyId } = await enclave.decrypt({ ciphertext, encryptionContext: CONTEXT });
-    if (!equalBytes(plaintext, utf8(SECRET)) || keyId !== keys.main.arn) {
+    const keyId = keys.main.arn;
+    const answer = await enclave.decrypt({ ciphertext, keyId, encryptionContext: CONTEXT });
+    if (!equalBytes(answer.plaintext, utf8(SECRET)) || answer.keyId !== keyId) {
       throw new ServiceError("ERR_DECRYPTION_FAILED", "the enclave answered with another plaintext than the secret");
     }
     const saw = async () => ({
-      client: `"${new TextDecoder().decode(plaintext)}"`,
-      parent: `${describeRequest(await since.line("main parent", ({ route }) => route === "/v1/decrypt"))}; TLS to KMS that it cannot read;\nthe answer in plain, because this configuration opens the parent channel ("reveal")`,
+      client: `"${new TextDecoder().decode(answer.plaintext)}"`,
+      parent: `${describeRequest(await since.line("main parent", ({ route }) => route === "/v1/sealed"))}; a request and an answer that it cannot read, and TLS to KMS`,
       kms: describeCall(await since.call(({ eventName }) => eventName === "Decrypt")),
-      enclave: describeServed(await since.line("main enclave", ({ operation }) => operation === "decrypt")),
+      enclave: `${describeDecision(await since.line("main enclave", ({ decision }) => decision !== undefined))}\n${describeServed(await since.line("main enclave", ({ operation }) => operation === "decrypt"))}`,
     });
     return { result: undefined, saw };
   });
@@ -151,7 +180,8 @@ async function makeDataKey({ cloud, keys, enclave }: Stage, report: Report): Pro
       enclave.generateDataKey({ keyId: keys.main.arn, keySpec: "AES_256", encryptionContext: CONTEXT }),
       enclave.random(32),
     ]);
-    const opened = await enclave.decrypt({ ciphertext: dataKey.ciphertext, encryptionContext: CONTEXT });
+    const { ciphertext } = dataKey;
+    const opened = await enclave.decrypt({ ciphertext, keyId: keys.main.arn, encryptionContext: CONTEXT });
     if (!equalBytes(opened.plaintext, dataKey.plaintext)) {
       throw new ServiceError("ERR_DECRYPTION_FAILED", "the data key's ciphertext opens to another key");
     }
@@ -161,6 +191,41 @@ async function makeDataKey({ cloud, keys, enclave }: Stage, report: Report): Pro
     });
     return { result: undefined, saw };
   });
+}
+
+/** So much that it does not fit into one request, and little enough for a demo. */
+const STREAM_BYTES = 8 * 1024 * 1024;
+
+async function streamMessage({ cloud, keys, main, caller }: Stage, report: Report): Promise<void> {
+  await step(
+    report,
+    { id: "stream", title: "Stream a large message through TLS that ends in the enclave" },
+    async () => {
+      const since = cloud.evidence.mark();
+      const plaintext = randomBytes(STREAM_BYTES);
+      const message = await encryptMessage(cloud, keys.main.arn, plaintext);
+      const options = { trustAnchor: cloud.kms.trustAnchor, policy: policyFor(keys.main.pcrs), ...caller };
+      const enclave = await connectEnclaveTls(`https://${main.parent.tls}`, options);
+      const opened = await enclave.decryptMessageStream(inParts(message), { encryptionContext: CONTEXT });
+      const digest = createHash("sha256");
+      for await (const part of opened.plaintext) digest.update(part);
+      enclave.close();
+      if (!digest.digest().equals(createHash("sha256").update(plaintext).digest())) {
+        throw new ServiceError("ERR_DECRYPTION_FAILED", "the message opened to another plaintext");
+      }
+      const saw = async () => ({
+        client: `an AWS Encryption SDK message of ${message.length} bytes opened to ${plaintext.length} bytes, each frame authenticated before it left the enclave`,
+        kms: describeCall(await since.call(({ eventName }) => eventName === "Decrypt")),
+      });
+      return { result: undefined, saw };
+    },
+  );
+}
+
+const PART_BYTES = 64 * 1024;
+
+async function* inParts(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += PART_BYTES) yield bytes.slice(at, at + PART_BYTES);
 }
 
 export const short = (hex: string): string => `${hex.slice(0, 12)}…`;
@@ -191,6 +256,9 @@ function describeCall({
 
 const describeRequest = ({ method, route, outcome }: Readonly<Record<string, unknown>>): string =>
   `relayed ${method} ${route}: ${outcome}`;
+
+const describeDecision = ({ principal, decision, policyIds }: Readonly<Record<string, unknown>>): string =>
+  `${String(principal)}: ${String(decision)}, by policy ${String(policyIds)}`;
 
 const describeServed = ({ operation, keyArn, elapsedMs }: Readonly<Record<string, unknown>>): string =>
   `${operation} with ${String(keyArn).replace(/^.*:/, "")}, the plaintext from KMS sealed to its attested key, in ${elapsedMs} ms`;

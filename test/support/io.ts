@@ -28,6 +28,10 @@ export function recordedIo(
       out.push(typeof output === "string" ? Buffer.from(output) : output);
       announce(String(output));
     },
+    write: async (output) => {
+      out.push(new Uint8Array(output));
+      announce(String(output));
+    },
     stderr: (text) => {
       err += text;
     },
@@ -38,6 +42,7 @@ export function recordedIo(
     env: {},
     cwd: process.cwd(),
     color: false,
+    watched: false,
     interrupted: controller.signal,
     ...given,
     firstOutput,

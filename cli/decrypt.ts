@@ -1,0 +1,193 @@
+/** `nitro-decrypt decrypt`: from a ciphertext on stdin to its plaintext on stdout, through an enclave that was attested. */
+import { webcrypto } from "node:crypto";
+import { parseArgs } from "node:util";
+import type { AttestedOptions } from "../client/connect.js";
+import { connectEnclave } from "../client/connect.js";
+import type { Enclave } from "../client/enclave.js";
+import { connectEnclaveTls } from "../client/node/index.js";
+import { ServiceError } from "../shared/errors.js";
+import { decodeUtf8 } from "../shared/wire.js";
+import type { Io } from "./command.js";
+import { CommandFailure, defineCommand } from "./command.js";
+import { readInput } from "./input.js";
+import type { OptionValues } from "./option-values.js";
+import { optionValue } from "./option-values.js";
+import { Progress } from "./progress.js";
+import { readReferencePcrs } from "./reference-pcrs.js";
+import { parseRoot } from "./root.js";
+import { startOf } from "./stream-start.js";
+
+const MAX_TOKEN_BYTES = 16 * 1024;
+const MAX_KEY_BYTES = 16 * 1024;
+/** What one sealed request carries. */
+const MAX_SEALED_MESSAGE_BYTES = 700 * 1024;
+const MAX_CIPHERTEXT_BYTES = 6_144;
+const FRESHNESS = { kind: "within", seconds: 60, skewSeconds: 30 } as const;
+
+const usage = `\
+Decrypts inside an enclave: verifies and appraises it first, then sends stdin to it and writes the
+plaintext to stdout. Nobody in between can read either.
+
+Usage: nitro-decrypt decrypt --url URL --pcrs FILE --token FILE [options] < ciphertext > plaintext
+
+stdin is a ciphertext of AWS KMS, or a message of the AWS Encryption SDK with key commitment.
+
+  --url URL            http://HOST:PORT or https://…: the parent's HTTP API, by sealed requests;
+                       tls://HOST:PORT: the parent's TLS pass-through, for messages of any size
+  --pcrs FILE          JSON with the PCRs that the enclave must have, as nitro-cli prints them;
+                       PCR16, its configuration, among them
+  --any-configuration  take PCR0, 1 and 2 alone: the configuration decides who may do what, and
+                       whoever runs the enclave then chooses it
+  --token FILE         the caller's token
+  --proof-key FILE     the private key that the token is bound to, a JWK (EC, P-256)
+  --context NAME=VALUE a pair of the encryption context; may be given several times
+  --key-id KEY         the KMS key, if the enclave's configuration names several
+  --root aws|FILE      the root to trust: AWS's (the default), or a simulation's certificate
+  --progress           tell on stderr how much has been decrypted, also if that is no terminal
+  --json               on failure also {"error": …} on stdout
+  --help
+
+Exit code 0 when everything was decrypted and authenticated; 1 with the code on stderr if not, and
+what was written before is then not to be used; 2 for wrong usage.
+`;
+
+const ONCE = ["url", "pcrs", "token", "proof-key", "key-id", "root"] as const;
+
+export const decrypt = defineCommand({
+  name: "decrypt",
+  summary: "decrypt inside an enclave, from stdin to stdout",
+  usage,
+  async execute(argv, io) {
+    const { values } = parseArgs({
+      args: [...argv],
+      options: {
+        ...Object.fromEntries(ONCE.map((name) => [name, { type: "string", multiple: true } as const])),
+        context: { type: "string", multiple: true },
+        "any-configuration": { type: "boolean" },
+        progress: { type: "boolean" },
+        json: { type: "boolean" },
+      },
+    });
+    const url = parseUrl(mandatory(values, "url"));
+    const job: Job = {
+      encryptionContext: parseContext(values.context ?? []),
+      keyId: optionValue(values, "key-id"),
+      progress: new Progress(io, io.watched || values.progress === true),
+      io,
+    };
+    const options = await attestedOptions(values, io);
+    await (url.protocol === "tls:" ? overTls(url, options, job) : overSealed(url, options, job));
+    return 0;
+  },
+});
+
+interface Job {
+  readonly encryptionContext: Readonly<Record<string, string>>;
+  readonly keyId: string | undefined;
+  readonly progress: Progress;
+  readonly io: Io;
+}
+
+async function overSealed(url: URL, options: AttestedOptions, job: Job): Promise<void> {
+  const enclave = await connectEnclave(url, options);
+  const input = await readInput("-", job.io, MAX_SEALED_MESSAGE_BYTES).catch((error: unknown) => {
+    const isTooLarge = error instanceof ServiceError && error.code === "ERR_MESSAGE_TOO_LARGE";
+    throw isTooLarge ? new ServiceError(error.code, `${error.message}; a tls:// URL takes any size`) : error;
+  });
+  await decryptWhole(enclave, input, job);
+}
+
+async function overTls(url: URL, options: AttestedOptions, job: Job): Promise<void> {
+  const enclave = await connectEnclaveTls(`https://${url.host}`, options);
+  try {
+    const { start, all } = await startOf(job.io.stdin(), MAX_CIPHERTEXT_BYTES + 1);
+    if (!isMessage(start)) return await decryptWhole(enclave, start, job);
+    const { encryptionContext, io, progress } = job;
+    const opened = await enclave.decryptMessageStream(all, { encryptionContext, signal: io.interrupted });
+    for await (const part of opened.plaintext) {
+      await io.write(part);
+      progress.add(part.length);
+    }
+    progress.end();
+  } finally {
+    enclave.close();
+  }
+}
+
+async function decryptWhole(enclave: Enclave, input: Uint8Array, job: Job): Promise<void> {
+  const { encryptionContext, keyId, io } = job;
+  const signal = { signal: io.interrupted };
+  if (isMessage(input)) {
+    if (keyId !== undefined) throw new CommandFailure(2, "--key-id: a message names its keys itself");
+    return io.write((await enclave.decryptMessage({ message: input, encryptionContext }, signal)).plaintext);
+  }
+  if (input.length > MAX_CIPHERTEXT_BYTES) {
+    throw new ServiceError("ERR_MESSAGE_MALFORMED", "stdin is neither a KMS ciphertext nor a committed message");
+  }
+  const request = { ciphertext: input, encryptionContext, ...(keyId === undefined ? {} : { keyId }) };
+  await io.write((await enclave.decrypt(request, signal)).plaintext);
+}
+
+/** Message format 2 with one of its two suites (AWS Encryption SDK, message format); KMS ciphertexts begin with 1. */
+const isMessage = (start: Uint8Array): boolean =>
+  start[0] === 2 && (start[1] === 0x04 || start[1] === 0x05) && start[2] === 0x78;
+
+async function attestedOptions(values: OptionValues, io: Io): Promise<AttestedOptions> {
+  const pcrs = await readReferencePcrs(mandatory(values, "pcrs"), io);
+  const anyConfiguration = values["any-configuration"] === true;
+  if (!anyConfiguration && pcrs[16] === undefined) {
+    throw new CommandFailure(2, "--pcrs names no PCR16, the enclave's configuration; add it, or --any-configuration");
+  }
+  const proofKey = optionValue(values, "proof-key");
+  return {
+    trustAnchor: await parseRoot(optionValue(values, "root") ?? "aws", io),
+    policy: {
+      pcrs: [pcrs],
+      configuration: anyConfiguration ? { kind: "unused", because: "--any-configuration" } : "pinned",
+      freshness: FRESHNESS,
+      debug: "reject",
+    },
+    token: decodeUtf8(await readInput(mandatory(values, "token"), io, MAX_TOKEN_BYTES)).trim(),
+    ...(proofKey === undefined ? {} : { proofKey: await readProofKey(proofKey, io) }),
+    clock: () => io.now(),
+    signal: io.interrupted,
+  };
+}
+
+async function readProofKey(file: string, io: Io): Promise<CryptoKeyPair> {
+  const algorithm = { name: "ECDSA", namedCurve: "P-256" };
+  try {
+    const { kty, crv, x, y, d } = JSON.parse(decodeUtf8(await readInput(file, io, MAX_KEY_BYTES)));
+    const { subtle } = webcrypto;
+    return {
+      privateKey: await subtle.importKey("jwk", { kty, crv, x, y, d }, algorithm, false, ["sign"]),
+      publicKey: await subtle.importKey("jwk", { kty, crv, x, y }, algorithm, true, ["verify"]),
+    };
+  } catch {
+    // what is wrong with it may show parts of it
+    throw new CommandFailure(1, `${file} is not a private key as a JWK: expected kty "EC", crv "P-256", x, y and d`);
+  }
+}
+
+function mandatory(values: OptionValues, name: string): string {
+  const value = optionValue(values, name);
+  if (value === undefined || value === "") throw new CommandFailure(2, `--${name} is required`);
+  return value;
+}
+
+function parseUrl(text: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url && ["http:", "https:", "tls:"].includes(url.protocol) && url.host !== "") return url;
+  throw new CommandFailure(2, `--url expects http://, https:// or tls://, a host and a port; got "${text}"`);
+}
+
+function parseContext(given: readonly string[]): Readonly<Record<string, string>> {
+  const context = new Map<string, string>();
+  for (const pair of given) {
+    const [, name, value] = /^([^=]+)=(.*)$/s.exec(pair) ?? [];
+    if (name === undefined || value === undefined) throw new CommandFailure(2, "--context has the form NAME=VALUE");
+    if (context.has(name)) throw new CommandFailure(2, `--context ${name} is given more than once`);
+    context.set(name, value);
+  }
+  return Object.fromEntries(context);
+}
