@@ -6,6 +6,7 @@
  * every decision copies the set that it is made with: about 1.5 µs for each policy in it (slices.ts).
  */
 import { randomUUID } from "node:crypto";
+import { setFlagsFromString } from "node:v8";
 import type { CedarValueJson, DetailedError, EntityJson, TypeAndId } from "@cedar-policy/cedar-wasm/nodejs";
 import {
   policySetTextToParts,
@@ -95,6 +96,13 @@ export interface ConfiguredText {
 /** One schema and the sets of policies that are decided under it. */
 export class CedarStore {
   readonly #name = randomUUID();
+
+  constructor() {
+    // The V8 of Node 20 ends the process when code into which it has inlined a call to WebAssembly that returns an object
+    // is invalidated during that call. Under load that happens by itself after some thousand decisions. Without this
+    // optimisation, which decisions are no slower for, it cannot; later versions know the option too.
+    setFlagsFromString("--no-turbo-inline-js-wasm-calls");
+  }
 
   /** Parses and keeps the schema. @throws ServiceError ERR_CONFIGURATION. */
   parseSchema(schema: ConfiguredText): SchemaJson {
