@@ -141,8 +141,8 @@ Decrypt, by a sealed request and through TLS that ends in the enclave ("${SAMPLE
     --context tenant=${TENANT} < ${files.ciphertext}
 
 Verify the enclave's attestation document:
-  curl -s '${parent.url}/attestation?nonce=${NONCE_EXAMPLE}' | node -p 'JSON.parse(fs.readFileSync(0)).document' > document
-  nitro-decrypt verify document --root ${kms.rootFile} --pcr0 ${pcrs[0]} --pcr1 ${pcrs[1]} --pcr2 ${pcrs[2]}
+  curl -s '${parent.url}/attestation?nonce=${NONCE_EXAMPLE}' > attestation.json
+  nitro-decrypt verify attestation.json --root ${kms.rootFile} --pcr0 ${pcrs[0]} --pcr1 ${pcrs[1]} --pcr2 ${pcrs[2]}
 
 Encrypt as the key's administrator (AWS CLI, boto3 and the AWS SDKs read these variables):
   export AWS_SHARED_CREDENTIALS_FILE=${kms.credentialsFile} AWS_CONFIG_FILE=${kms.configFile}
