@@ -150,7 +150,7 @@ function routedRequest(
       encryptionContext: undefined,
     },
     body: wholeBody(content),
-    connectionKey: undefined,
+    connectionKey: () => undefined,
   };
 }
 

@@ -147,7 +147,7 @@ export class EnclaveServer {
         encryptionContext: textOf(headers["encryption-context"]),
       },
       body: requestBody(request, streams),
-      connectionKey: connectionKey(request),
+      connectionKey: () => connectionKey(request),
       assertFirst: () => undefined, // sealed requests can be repeated by who carries them; these have a connection
     };
   }
