@@ -193,6 +193,18 @@ describe("principals", () => {
     ask("idp/b");
   });
 
+  it("who can be forgotten are found behind any number of those who cannot", () => {
+    const { clock, budgets, ask } = setUp({ maxPrincipals: 6 });
+    const busy = ["idp/a", "idp/b", "idp/c", "idp/d", "idp/e"];
+    for (const id of busy) ask(id);
+    clock.advance(500);
+    for (const id of busy) ask(id, 10);
+    ask("idp/once");
+    clock.advance(1_000);
+    ask("idp/new"); // in the place of who asked once
+    expect(() => budgets.enter("idp/once")).toThrowCode("ERR_BUSY");
+  });
+
   it("already known are served while there is no room for others", () => {
     const { budgets, ask } = setUp({ maxPrincipals: 1 });
     ask("idp/a", 2);

@@ -132,6 +132,13 @@ describe("the header of a proof", () => {
     await refused(proof({}, header));
   });
 
+  it("is refused with RS256, whatever the key", async () => {
+    const key = testKey("RS256", "k");
+    const bound = { token: TOKEN, boundTo: await thumbprint(key) };
+    const request = { ...REQUEST, dpop: proof({}, {}, key) };
+    await expect(verifier.verify(request, bound, NOW_MS)).rejects.toThrowCode("ERR_TOKEN_BINDING");
+  });
+
   it("is refused with an HMAC under the public key in it", async () => {
     const jwk = jwkOf(holder);
     for (const secret of [utf8(JSON.stringify(jwk)), holder.publicKey.export({ type: "spki", format: "der" })]) {
