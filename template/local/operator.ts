@@ -19,6 +19,15 @@ type Context = Record<string, string>;
 /** Hexadecimal PCR values that an enclave must have: the image (0, 1, 2) and its configuration (16). */
 export type Pins = Readonly<Record<0 | 1 | 2 | 16, string>>;
 
+/** Further conditions of a key policy. */
+export type Conditions = Readonly<Record<string, Readonly<Record<string, string>>>>;
+
+export interface Release {
+  readonly roleArn: string;
+  readonly pins: Pins;
+  readonly conditions?: Conditions | undefined;
+}
+
 const OPERATOR_ACTIONS = [
   ...["kms:DescribeKey", "kms:GetKeyPolicy", "kms:PutKeyPolicy", "kms:Encrypt", "kms:GenerateDataKey"],
   ...["kms:GenerateDataKeyWithoutPlaintext", "kms:GenerateDataKeyPairWithoutPlaintext"],
@@ -41,9 +50,9 @@ export class Operator {
     return new Operator(client, accountId, present(KeyMetadata?.Arn));
   }
 
-  /** Lets enclaves decrypt that have these measurements, started by an instance with this role. */
-  async release(roleArn: string, pins: Pins): Promise<void> {
-    const Policy = keyPolicy(this.#accountId, { roleArn, pins });
+  /** Lets enclaves decrypt that have these measurements, started by an instance with this role; and no others. */
+  async release(release: Release): Promise<void> {
+    const Policy = keyPolicy(this.#accountId, release);
     await this.#client.send(new PutKeyPolicyCommand({ KeyId: this.keyArn, Policy }));
   }
 
@@ -92,27 +101,23 @@ export class Operator {
   }
 }
 
-interface Release {
-  readonly roleArn: string;
-  readonly pins: Pins;
-}
-
 /** Every PCR is a condition of its own: all of them must hold. */
 function keyPolicy(accountId: string, release?: Release): string {
   const operator = { AWS: `arn:aws:iam::${accountId}:root` };
-  const conditions = Object.entries(release?.pins ?? {}).map(([index, value]) => [
-    `kms:RecipientAttestation:PCR${index}`,
-    value,
-  ]);
-  const decrypt = {
+  const encrypt = { Effect: "Allow", Principal: operator, Action: OPERATOR_ACTIONS, Resource: "*" };
+  const Statement = release === undefined ? [encrypt] : [encrypt, decryptStatement(release)];
+  return JSON.stringify({ Version: "2012-10-17", Statement });
+}
+
+function decryptStatement({ roleArn, pins, conditions = {} }: Release) {
+  const pcrs = Object.entries(pins).map(([index, value]) => [`kms:RecipientAttestation:PCR${index}`, value]);
+  return {
     Effect: "Allow",
-    Principal: { AWS: release?.roleArn },
+    Principal: { AWS: roleArn },
     Action: "kms:Decrypt",
     Resource: "*",
-    Condition: { StringEqualsIgnoreCase: Object.fromEntries(conditions) },
+    Condition: { ...conditions, StringEqualsIgnoreCase: Object.fromEntries(pcrs) },
   };
-  const encrypt = { Effect: "Allow", Principal: operator, Action: OPERATOR_ACTIONS, Resource: "*" };
-  return JSON.stringify({ Version: "2012-10-17", Statement: release === undefined ? [encrypt] : [encrypt, decrypt] });
 }
 
 function present<T>(value: T | undefined): T {

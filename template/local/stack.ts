@@ -12,7 +12,7 @@ import { buildConfiguration } from "../configuration.js";
 import type { ImageFiles } from "../image.js";
 import { packImage, readImageFiles } from "../image.js";
 import { startEnclave } from "../main.js";
-import type { Pins } from "./operator.js";
+import type { Conditions, Pins } from "./operator.js";
 import { Operator } from "./operator.js";
 
 /** A running enclave behind its parent. */
@@ -29,10 +29,12 @@ export interface LocalStack extends Endpoint {
   readonly files: ImageFiles;
   /** A token for somebody of this tenant. */
   tokenFor(tenant: string): Promise<string>;
-  /** Connects over a sealed channel, to an enclave that is exactly this one. */
-  connect(tenant: string, changes?: Partial<ConnectOptions>): Promise<Enclave>;
-  /** Starts one more enclave, from other files and with the same configuration. KMS has not been told of it. */
+  /** Connects over a sealed channel to an enclave with exactly these measurements; the first one unless given. */
+  connect(tenant: string, endpoint?: Endpoint): Promise<Enclave>;
+  /** Starts one more enclave, from these files. KMS has not been told of it. */
   startAnother(files: ImageFiles): Promise<Endpoint>;
+  /** Has KMS decrypt for enclaves with these measurements, and for no others. */
+  release(pins: Pins, conditions?: Conditions): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -65,27 +67,23 @@ async function start(simulation: Simulation, closers: Closers): Promise<Omit<Loc
 
   const startAnother = async (changed: ImageFiles): Promise<Endpoint> => {
     const booted = await simulation.bootEnclave(await packImage(changed));
-    const pcr16 = Buffer.from(await pcr16OfConfiguration(configuration)).toString("hex");
+    const pcr16 = Buffer.from(await pcr16OfConfiguration(fileOf(changed, "enclave.json"))).toString("hex");
     const pcrs = { 0: pcrOf(booted, 0), 1: pcrOf(booted, 1), 2: pcrOf(booted, 2), 16: pcr16 };
-    return { url: await serve(simulation, { booted, configuration, settings }, closers), pcrs };
+    return { url: await serve(simulation, { booted, files: changed }, closers), pcrs };
   };
   const endpoint = await startAnother(files);
-  await operator.release(roleArn, endpoint.pcrs);
+  const release: LocalStack["release"] = (pins, conditions) => operator.release({ roleArn, pins, conditions });
+  await release(endpoint.pcrs);
 
   const tokenFor = (tenant: string) =>
     issuer.issue({ subject: `somebody-of-${tenant}`, claims: { tenant }, lifetimeSeconds: 3600 });
-  const connect: LocalStack["connect"] = async (tenant, changes = {}) =>
-    connectEnclave(endpoint.url, {
-      trustAnchor,
-      policy: policyOf(endpoint.pcrs),
-      token: await tokenFor(tenant),
-      ...changes,
-    });
-  return { ...endpoint, trustAnchor, operator, files, tokenFor, connect, startAnother };
+  const connect: LocalStack["connect"] = async (tenant, { url, pcrs } = endpoint) =>
+    connectEnclave(url, { trustAnchor, policy: policyOf(pcrs), token: await tokenFor(tenant) });
+  return { ...endpoint, trustAnchor, operator, files, tokenFor, connect, startAnother, release };
 }
 
 /** What a client demands: this image, this configuration, now, and not in debug mode. */
-export const policyOf = (pcrs: Pins): ConnectOptions["policy"] => ({
+const policyOf = (pcrs: Pins): ConnectOptions["policy"] => ({
   pcrs: [pcrs],
   configuration: "pinned",
   freshness: { kind: "within", seconds: 60, skewSeconds: 5 },
@@ -102,16 +100,14 @@ const operatorClient = ({ region, kms, operator }: Simulation): KMSClient =>
 
 interface Boot {
   readonly booted: BootedEnclave;
-  readonly configuration: Uint8Array;
-  readonly settings: Uint8Array;
+  readonly files: ImageFiles;
 }
 
 /** Starts parent and enclave, joined by Unix sockets where real ones have vsock; returns the parent's URL. */
-async function serve(simulation: Simulation, boot: Boot, closers: Closers): Promise<string> {
+async function serve(simulation: Simulation, { booted, files }: Boot, closers: Closers): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), "my-enclave-"));
   closers.push(() => rm(folder, { recursive: true, force: true }));
-  await writeFile(join(folder, "enclave.json"), boot.configuration);
-  await writeFile(join(folder, "settings.json"), boot.settings);
+  for (const name of ["enclave.json", "settings.json"]) await writeFile(join(folder, name), fileOf(files, name));
   const address = (name: string) => `unix:${join(folder, name)}`;
   const addresses = { listen: address("enclave"), tunnel: address("tunnel"), services: address("services") };
   const kms = { host: "127.0.0.1", port: simulation.kms.port };
@@ -123,7 +119,7 @@ async function serve(simulation: Simulation, boot: Boot, closers: Closers): Prom
     credentials: simulation.roleCredentials,
   });
   closers.push(() => parent.close());
-  const enclave = await startEnclave({ nsm: boot.booted.nsm, folder, addresses });
+  const enclave = await startEnclave({ nsm: booted.nsm, folder, addresses });
   closers.push(() => enclave.close());
   return parent.url;
 }
@@ -132,4 +128,10 @@ function pcrOf({ pcrs }: BootedEnclave, index: number): string {
   const value = pcrs[index];
   if (value === undefined) throw new Error(`the platform has no PCR${index}`);
   return value;
+}
+
+function fileOf(files: ImageFiles, path: string): Uint8Array {
+  const content = files.get(path);
+  if (content === undefined) throw new Error(`the image has no ${path}`);
+  return content;
 }

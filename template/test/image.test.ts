@@ -1,12 +1,11 @@
 /** The image: what is changed in it shows in its measurements, and KMS and clients then refuse it. */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { connectEnclave } from "nitro-decrypt";
 import type { ImageFiles } from "../image.js";
 import { packImage } from "../image.js";
 import { CARD_NUMBER } from "../local/samples.js";
-import type { LocalStack } from "../local/stack.js";
-import { policyOf, startLocalStack } from "../local/stack.js";
+import type { Endpoint, LocalStack } from "../local/stack.js";
+import { startLocalStack } from "../local/stack.js";
 
 const CARD = { tenant: "acme", purpose: "card-number" };
 const FUNCTION = "dist/functions/card-token.js";
@@ -57,21 +56,19 @@ describe("the image", () => {
 describe("an enclave with a changed function", () => {
   it("is refused by clients", async () => {
     const { url } = await stack.startAnother(changed(FUNCTION));
-    const { trustAnchor, pcrs } = stack;
-    const connecting = connectEnclave(url, { trustAnchor, policy: policyOf(pcrs) });
+    const connecting = stack.connect("acme", { url, pcrs: stack.pcrs });
     await assert.rejects(connecting, { name: "ServiceError", code: "ERR_PCR_MISMATCH" });
   });
 
   it("is refused by KMS, also for a client that would have it", async () => {
     const ciphertext = await stack.operator.encrypt(Buffer.from(CARD_NUMBER), CARD);
-    const { url, pcrs } = await stack.startAnother(changed(FUNCTION));
-    const { trustAnchor } = stack;
-    const call = async (where: string, pins: typeof pcrs) => {
-      const token = await stack.tokenFor("acme");
-      const enclave = await connectEnclave(where, { trustAnchor, policy: policyOf(pins), token });
-      return enclave.callFunction("card-token", { ciphertext, encryptionContext: CARD });
+    const call = async (endpoint?: Endpoint) => {
+      const enclave = await stack.connect("acme", endpoint);
+      return (await enclave.callFunction("card-token", { ciphertext, encryptionContext: CARD })) as {
+        lastFour: string;
+      };
     };
-    assert.equal(((await call(stack.url, stack.pcrs)) as { lastFour: string }).lastFour, "1111");
-    await assert.rejects(call(url, pcrs), { name: "ServiceError", code: "ERR_KMS_DENIED" });
+    assert.equal((await call()).lastFour, "1111");
+    await assert.rejects(call(await stack.startAnother(changed(FUNCTION))), { code: "ERR_KMS_DENIED" });
   });
 });
