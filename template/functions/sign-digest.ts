@@ -4,9 +4,9 @@
  * `makeSigningKey` in local/operator.ts.
  *
  * RSASSA-PKCS1-v1_5 signs a SHA-256 digest that the caller has made. For ECDSA and RSASSA-PSS the caller sends the message
- * (as KMS Sign takes it: 4096 bytes at most) and the enclave makes the digest: up to Node 24, node:crypto hashes whatever
- * it signs with these (measured: `sign(null, digest, key)` hashes as well), and arithmetic on private keys is not to be
- * written by hand. What is longer is signed by a short statement that holds its digest, as in JWS, CMS and DSSE.
+ * (as KMS Sign takes it: 4096 bytes at most) and the enclave makes the digest: node:crypto hashes whatever it signs
+ * with these (on Node 20 `sign(null, digest, key)` does as well), and arithmetic on private keys is not to be written by
+ * hand. What is longer is signed by a short statement that holds its digest, as in JWS, CMS and DSSE.
  */
 import type { KeyObject } from "node:crypto";
 import { constants, createPrivateKey, privateEncrypt, sign } from "node:crypto";

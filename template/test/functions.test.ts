@@ -59,6 +59,12 @@ describe("card-token", () => {
     assert.notEqual((await cardToken(CARD_NUMBER, context, other)).token, (await cardToken(CARD_NUMBER)).token);
   });
 
+  it("does not take the end of a tenant's name for a digit", async () => {
+    const acme0 = await stack.connect("acme0");
+    const { token } = await cardToken(CARD_NUMBER, { ...CARD, tenant: "acme0" }, acme0);
+    assert.notEqual((await cardToken(`0${CARD_NUMBER}`)).token, token);
+  });
+
   it("does not give the plain digest of the number, nor of tenant and number", async () => {
     const { token } = await cardToken(CARD_NUMBER);
     for (const guess of [CARD_NUMBER, `${TENANT}${CARD_NUMBER}`]) {
@@ -78,7 +84,8 @@ describe("card-token", () => {
     ["11 digits", "00000000000"],
     ["20 digits", "00000000000000000000"],
     ["digits in groups", "4111 1111 1111 1111"],
-    ["bytes just below and above digits", "/:00000000000000"],
+    ["the byte before the digits, where the sum would be right", "00000000020/"],
+    ["the byte after the digits, where the sum would be right", "00000000090:"],
     ["fullwidth digits", "１１１１"],
   ] as const) {
     it(`refuses ${what}`, () => assert.rejects(cardToken(digits), refused("ERR_FUNCTION_REFUSED")));

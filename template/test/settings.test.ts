@@ -1,4 +1,4 @@
-/** settings.json, and the HMAC key in it. */
+/** The files of a release: settings.json with its HMAC key, and enclave.json. */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { CARD_NUMBER } from "../local/samples.js";
@@ -18,10 +18,10 @@ before(async () => {
 });
 after(() => stack?.close());
 
-async function cardToken(endpoint?: Endpoint): Promise<unknown> {
-  const ciphertext = await stack.operator.encrypt(Buffer.from(CARD_NUMBER), CARD);
+async function cardToken(endpoint?: Endpoint, encryptionContext: Record<string, string> = CARD): Promise<unknown> {
+  const ciphertext = await stack.operator.encrypt(Buffer.from(CARD_NUMBER), encryptionContext);
   const enclave = await stack.connect("acme", endpoint);
-  return enclave.callFunction("card-token", { ciphertext, encryptionContext: CARD });
+  return enclave.callFunction("card-token", { ciphertext, encryptionContext });
 }
 
 describe("settings.json", () => {
@@ -57,6 +57,24 @@ describe("the HMAC key", () => {
     const endpoint = await stack.startAnother(files);
     await stack.release(endpoint.pcrs);
     await assert.rejects(cardToken(endpoint), { code: "ERR_FUNCTION_FAILED" });
+    await stack.release(stack.pcrs);
+  });
+});
+
+describe("enclave.json", () => {
+  it("with policies that ask for no tenant still gives no token without one", async () => {
+    const configuration = JSON.parse(String(stack.files.get("enclave.json")));
+    const { authorization } = configuration;
+    authorization.schema = authorization.schema
+      .join("\n")
+      .replace("tenant: String, purpose", "tenant?: String, purpose");
+    authorization.policies = "permit(principal, action, resource);";
+    const files = new Map([...stack.files, ["enclave.json", encode(configuration)]]);
+    const endpoint = await stack.startAnother(files);
+    assert.notEqual(endpoint.pcrs[16], stack.pcrs[16]);
+    await stack.release(endpoint.pcrs);
+    assert.equal(((await cardToken(endpoint)) as { lastFour: string }).lastFour, "1111");
+    await assert.rejects(cardToken(endpoint, { purpose: CARD.purpose }), { code: "ERR_FUNCTION_REFUSED" });
     await stack.release(stack.pcrs);
   });
 });
