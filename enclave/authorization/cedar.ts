@@ -4,8 +4,14 @@
  *
  * The engine keeps what it has parsed in a store inside its memory, by name. The same name replaces, nothing removes, and
  * every decision copies the set that it is made with: about 1.5 µs for each policy in it (slices.ts).
+ *
+ * V8 compiles calls into WebAssembly into the JavaScript around them, and the one of Node 20 (11.3) aborts the process when
+ * such a call is deoptimised while it runs ("unreachable code" in Deoptimizer::DoComputeBuiltinContinuation): seen within
+ * seconds of random policies, in three runs of six. A policy decision must not end the enclave, so that is switched off. It
+ * costs nothing that the benchmark can see.
  */
 import { randomUUID } from "node:crypto";
+import { setFlagsFromString } from "node:v8";
 import type { CedarValueJson, DetailedError, EntityJson, TypeAndId } from "@cedar-policy/cedar-wasm/nodejs";
 import {
   policySetTextToParts,
@@ -95,6 +101,10 @@ export interface ConfiguredText {
 /** One schema and the sets of policies that are decided under it. */
 export class CedarStore {
   readonly #name = randomUUID();
+
+  constructor() {
+    setFlagsFromString("--no-turbo-inline-js-wasm-calls"); // see above; long before any call is hot
+  }
 
   /** Parses and keeps the schema. @throws ServiceError ERR_CONFIGURATION. */
   parseSchema(schema: ConfiguredText): SchemaJson {
