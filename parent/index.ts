@@ -39,6 +39,8 @@ export interface ParentOptions {
   /** Where the log goes; nowhere unless given. */
   readonly log?: Logger | undefined;
   readonly limits?: Partial<ParentLimits> | undefined;
+  /** Origins (`https://HOST`, literally) whose pages may ask for attestation and send sealed requests; none unless given. */
+  readonly allowOrigins?: readonly string[] | undefined;
   readonly clock?: (() => Date) | undefined;
 }
 
@@ -74,7 +76,8 @@ export async function createParent(options: ParentOptions): Promise<Parent> {
     opened.push(tunnel);
     const { services: address, gateway } = options;
     opened.push(await createServices({ address, credentials, gateway, limits, log, metrics }));
-    const api = createApi({ enclave, tunnel, credentials, limits, log, metrics });
+    const { allowOrigins } = options;
+    const api = createApi({ enclave, tunnel, credentials, limits, log, metrics, allowOrigins });
     opened.push(api);
     const url = await listenOn(api, options.listen);
     api.server.on("error", (error) => log.error({ err: error }, "api: a connection could not be accepted"));
