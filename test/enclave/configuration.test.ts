@@ -67,7 +67,7 @@ describe("parseConfiguration", () => {
     ).authorization;
     expect(budgets).toEqual({
       requestsPerMinute: 600,
-      bytesPerMinute: 64 * 1024 * 1024,
+      bytesPerMinute: 1024 ** 3,
       maxConcurrent: 32,
       maxPrincipals: 10_000,
     });
