@@ -124,7 +124,7 @@ export class EnclaveServer {
     const answer = await withinDeadline({ clock, deadlineMs, what: route.name }, (deadline) => {
       // A stream is not bound by the deadline of its beginning.
       const signal = this.#options.channel.streams ? gone.signal : AbortSignal.any([deadline, gone.signal]);
-      return route.serve(this.#routed(exchange, target, signal));
+      return inTime(route.serve(this.#routed(exchange, target, signal)), deadline);
     });
     try {
       await this.#send(exchange, answer);
@@ -192,6 +192,15 @@ export class EnclaveServer {
 function requestIdOf(request: IncomingMessage): string {
   const given = request.headers["x-request-id"];
   return typeof given === "string" && UUID.test(given) ? given.toLowerCase() : randomUUID();
+}
+
+/** What comes after the deadline goes to nobody: its place is given back, and its bytes are overwritten. */
+async function inTime(serving: Promise<RoutedAnswer>, deadline: AbortSignal): Promise<RoutedAnswer> {
+  const answer = await serving;
+  if (!deadline.aborted) return answer;
+  if (answer.body instanceof Uint8Array) wipe(answer.body);
+  answer.release?.();
+  return answer;
 }
 
 /** A field that came once. node:http joins repetitions of most fields with commas, which no value of ours has. */
