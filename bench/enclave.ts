@@ -6,6 +6,7 @@ import type { Platform } from "./stack.js";
 import { startPlatform } from "./stack.js";
 import type { Row } from "./table.js";
 import { median } from "./table.js";
+import { throughput } from "./throughput.js";
 
 const CONCURRENT = 16;
 
@@ -15,7 +16,7 @@ export async function run({ smoke }: { readonly smoke: boolean }): Promise<Row[]
     const starts: number[] = [];
     for (let round = 0; round < (smoke ? 1 : 5); round++) starts.push(await timeToAttestation(platform));
     const startRow = { name: "enclave process: start to first attestation", median: median(starts), unit: "ms" };
-    return [startRow, ...(await memory(platform, smoke ? 500 : 10_000))];
+    return [startRow, ...(await memory(platform, smoke ? [500] : [10_000, 30_000]))];
   } finally {
     await platform.close();
   }
@@ -37,41 +38,43 @@ async function getAttestation(url: string): Promise<void> {
   await response.arrayBuffer();
 }
 
-async function memory(platform: Platform, requests: number): Promise<Row[]> {
-  const { operator, keyArn, url } = platform;
+/** Memory at rest and after each of so many requests in all, which grow; two of them tell whether it levels off. */
+async function memory(platform: Platform, totals: readonly number[]): Promise<Row[]> {
   const enclave = await platform.startEnclave();
-  await getAttestation(url);
-  const rest = await residentMebibytes(enclave.pid);
+  await getAttestation(platform.url);
+  const rows = [await memoryRow("at rest", enclave.pid)];
+  const decrypt = await decryption(platform);
+  const perSecond: number[] = [];
+  let done = 0;
+  for (const total of totals) {
+    perSecond.push(await throughput(decrypt, { calls: total - done, concurrent: CONCURRENT }));
+    done = total;
+    rows.push(await memoryRow(`after ${total} decryptions`, enclave.pid));
+  }
+  await enclave.stop();
+  const name = `POST /v1/decrypt through parent and enclave, ${CONCURRENT} concurrent`;
+  return [...rows, { name, median: median(perSecond), unit: "requests/s" }];
+}
+
+/** One request to decrypt, over the parent's plain channel. */
+async function decryption({ operator, keyArn, url, token }: Platform): Promise<() => Promise<void>> {
   const { CiphertextBlob } = await operator.send(
     new EncryptCommand({ KeyId: keyArn, Plaintext: new Uint8Array(32).fill(7) }),
   );
   const body = JSON.stringify({ ciphertext: toBase64(CiphertextBlob ?? new Uint8Array()), keyId: keyArn });
-  const startedAt = performance.now();
-  let left = requests;
-  const worker = async (): Promise<void> => {
-    while (left-- > 0) await decrypt(url, body);
+  const headers = { "content-type": "application/json", authorization: `Bearer ${token}` };
+  return async () => {
+    const response = await fetch(`${url}/v1/decrypt`, { method: "POST", headers, body });
+    if (!response.ok) throw new Error(`decrypt answered ${response.status}: ${await response.text()}`);
+    await response.arrayBuffer();
   };
-  await Promise.all(Array.from({ length: CONCURRENT }, worker));
-  const seconds = (performance.now() - startedAt) / 1_000;
-  const after = await residentMebibytes(enclave.pid);
-  await enclave.stop();
-  return [
-    { name: "enclave process: memory at rest", median: rest, unit: "MiB" },
-    { name: `enclave process: memory after ${requests} decryptions`, median: after, unit: "MiB" },
-    {
-      name: `POST /v1/decrypt through parent and enclave, ${CONCURRENT} concurrent`,
-      median: requests / seconds,
-      unit: "requests/s",
-    },
-  ];
 }
 
-async function decrypt(url: string, body: string): Promise<void> {
-  const headers = { "content-type": "application/json" };
-  const response = await fetch(`${url}/v1/decrypt`, { method: "POST", headers, body });
-  if (!response.ok) throw new Error(`decrypt answered ${response.status}: ${await response.text()}`);
-  await response.arrayBuffer();
-}
+const memoryRow = async (when: string, pid: number): Promise<Row> => ({
+  name: `enclave process: memory ${when}`,
+  median: await residentMebibytes(pid),
+  unit: "MiB",
+});
 
 /** Resident memory of a process (proc(5)); NaN where there is no /proc. */
 async function residentMebibytes(pid: number): Promise<number> {

@@ -15,6 +15,7 @@ import type { Platform } from "./stack.js";
 import { startPlatform } from "./stack.js";
 import type { Row } from "./table.js";
 import { median } from "./table.js";
+import { throughput } from "./throughput.js";
 
 const CONCURRENT = 16;
 const BOUND = 0.4;
@@ -39,11 +40,12 @@ async function compare(platform: Platform, { rounds, calls }: { rounds: number; 
   };
   const plain: number[] = [];
   const viaTunnel: number[] = [];
-  await throughput(decryptWith(operator), calls / 4); // warms connections, documents and the compiler
-  await throughput(decryptWith(attested), calls / 4);
+  const warmUp = { calls: calls / 4, concurrent: CONCURRENT }; // of connections, documents and the compiler
+  await throughput(decryptWith(operator), warmUp);
+  await throughput(decryptWith(attested), warmUp);
   for (let round = 0; round < rounds; round++) {
-    plain.push(await throughput(decryptWith(operator), calls));
-    viaTunnel.push(await throughput(decryptWith(attested), calls));
+    plain.push(await throughput(decryptWith(operator), { calls, concurrent: CONCURRENT }));
+    viaTunnel.push(await throughput(decryptWith(attested), { calls, concurrent: CONCURRENT }));
   }
   close();
   const floor = median(plain);
@@ -59,17 +61,6 @@ async function compare(platform: Platform, { rounds, calls }: { rounds: number; 
       peer: "plain Decrypt",
     },
   ];
-}
-
-/** Calls per second with CONCURRENT of them under way. */
-async function throughput(call: () => Promise<void>, calls: number): Promise<number> {
-  const startedAt = performance.now();
-  let left = calls;
-  const worker = async (): Promise<void> => {
-    while (left-- > 0) await call();
-  };
-  await Promise.all(Array.from({ length: CONCURRENT }, worker));
-  return (calls * 1_000) / (performance.now() - startedAt);
 }
 
 /** What the enclave builds, in this process, with the operator's credentials. */

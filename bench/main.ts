@@ -4,6 +4,7 @@
  */
 import { parseArgs } from "node:util";
 import * as authorization from "./authorization.js";
+import * as channels from "./channels.js";
 import * as cms from "./cms.js";
 import * as enclave from "./enclave.js";
 import * as kms from "./kms.js";
@@ -11,7 +12,7 @@ import type { Row } from "./table.js";
 import { formatTable, isBelow } from "./table.js";
 import * as verify from "./verify.js";
 
-const SUITES = { verify, cms, authorization, kms, enclave };
+const SUITES = { verify, cms, authorization, kms, channels, enclave };
 
 const { values, positionals } = parseArgs({
   options: { smoke: { type: "boolean", default: false }, json: { type: "boolean", default: false } },

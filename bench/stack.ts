@@ -5,10 +5,21 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { CreateKeyCommand, KMSClient } from "@aws-sdk/client-kms";
 import { NodeHttpHandler } from "@smithy/node-http-handler";
-import type { Child } from "../cli/child.js";
+import type { Child, ChildOptions } from "../cli/child.js";
 import { startChild } from "../cli/child.js";
+import type { Callers } from "./callers.js";
+import { createCallers, OPERATIONS } from "./callers.js";
 
 const START_DEADLINE_MS = 30_000;
+
+export interface PlatformOptions {
+  /** The enclave's program; the command line's own unless given. */
+  readonly entry?: URL;
+  /** The functions that it has, by their operations' names. */
+  readonly functions?: readonly string[];
+  /** `sealed` and `tls` of the configuration's channels; without `tls` there is none. */
+  readonly channels?: Readonly<Record<string, object>>;
+}
 
 export interface Platform {
   readonly kms: Child;
@@ -17,6 +28,8 @@ export interface Platform {
   /** Of the parent's HTTP API. */
   readonly url: string;
   readonly addresses: { readonly listen: string; readonly tunnel: string; readonly services: string };
+  /** A caller that the enclave permits everything, by its token. */
+  readonly token: string;
   /** PEM of the CA of the simulated KMS. */
   readonly caCertificate: string;
   readonly region: string;
@@ -31,19 +44,27 @@ export interface Platform {
 }
 
 /** Starts everything but the enclave, with one key that any principal of the account may use. */
-export async function startPlatform(): Promise<Platform> {
+export async function startPlatform(options: PlatformOptions = {}): Promise<Platform> {
   const folder = await mkdtemp(join(tmpdir(), "nd-bench-"));
   const pki = join(folder, "pki.json");
   const children: Child[] = [];
-  const start = async (label: string, args: readonly string[], env: Readonly<Record<string, string>> = {}) => {
+  const start = async (
+    label: string,
+    args: readonly string[],
+    { env = {}, entry }: Partial<Pick<ChildOptions, "env" | "entry">> = {},
+  ) => {
     const deadlineMs = START_DEADLINE_MS;
     const signal = new AbortController().signal;
-    const child = await startChild({ label, args: [...args, "--log-level", "error"], env, deadlineMs, signal });
+    const child = await startChild({
+      ...{ label, args: [...args, "--log-level", "error"], env, deadlineMs, signal },
+      ...(entry === undefined ? {} : { entry }),
+    });
     children.push(child);
     return child;
   };
   const unix = (name: string) => `unix:${join(folder, name)}`;
   const addresses = { listen: unix("enclave.sock"), tunnel: unix("tunnel.sock"), services: unix("services.sock") };
+  const tls = options.channels?.tls === undefined ? undefined : unix("tls.sock");
   const close = async (): Promise<void> => {
     for (const child of children.reverse()) await child.stop();
     await rm(folder, { recursive: true, force: true });
@@ -56,19 +77,24 @@ export async function startPlatform(): Promise<Platform> {
     const parentArgs = ["--enclave", addresses.listen, "--listen", "127.0.0.1:0", "--services", addresses.services];
     const tunnelArgs = ["--tunnel", addresses.tunnel, "--kms-target", `127.0.0.1:${port}`];
     const env = { AWS_EC2_METADATA_SERVICE_ENDPOINT: String(imdsEndpoint), AWS_REGION: String(region) };
-    const parent = await start("parent", ["parent", ...parentArgs, ...tunnelArgs], env);
+    const tlsArgs = tls === undefined ? [] : ["--tls-listen", "127.0.0.1:0", "--enclave-tls", tls];
+    const parent = await start("parent", ["parent", ...parentArgs, ...tunnelArgs, ...tlsArgs], { env });
     const operator = await operatorClient(kms);
     const keyArn = await createKey(operator, String(kms.ready.accountId), String(kms.ready.roleArn));
     const caCertificate = await readFile(String(kms.ready.caFile), "utf8");
     const config = join(folder, "enclave.json");
-    await writeFile(config, JSON.stringify(configurationOf(String(region), keyArn, caCertificate)));
+    const callers = await createCallers(options.functions ?? []);
+    const kmsSettings = { region, keys: [{ arn: keyArn }], transport: "tunnel", roots: [caCertificate] };
+    await writeFile(config, JSON.stringify(configurationOf(kmsSettings, callers, options)));
     const enclaveArgs = ["--config", config, "--nsm", unix("nsm.sock"), "--listen", addresses.listen];
     const parentSide = ["--tunnel", addresses.tunnel, "--services", addresses.services];
+    const tlsSide = tls === undefined ? [] : ["--tls", tls];
     return {
       ...{ kms, nsm, parent, addresses, caCertificate, keyArn, operator, close },
+      token: callers.token,
       url: String(parent.ready.url),
       region: String(region),
-      startEnclave: () => start("enclave", ["enclave", ...enclaveArgs, ...parentSide]),
+      startEnclave: () => start("enclave", ["enclave", ...enclaveArgs, ...parentSide, ...tlsSide], options),
       async restartNsm() {
         await nsm.stop();
         nsm = await startNsm();
@@ -80,10 +106,11 @@ export async function startPlatform(): Promise<Platform> {
   }
 }
 
-const configurationOf = (region: string, arn: string, caCertificate: string) => ({
+const configurationOf = (kms: object, callers: Callers, { functions = [], channels = {} }: PlatformOptions) => ({
   version: 1,
-  kms: { region, keys: [{ arn }], transport: "tunnel", roots: [caCertificate] },
-  channels: { parent: "reveal" },
+  kms,
+  channels: { ...channels, parent: [...OPERATIONS, ...functions] },
+  authorization: callers.configuration,
 });
 
 async function operatorClient({ ready }: Child): Promise<KMSClient> {

@@ -11,6 +11,8 @@ export interface Row {
   readonly bound?: number;
   /** What the ratio is to. */
   readonly peer?: string;
+  /** A further ratio, to another peer. */
+  readonly second?: { readonly ratio: number; readonly peer: string };
 }
 
 /** The middle value; of an even number of values the mean of the middle two. */
@@ -42,6 +44,7 @@ const format = (value: number): string => value.toFixed(value >= 100 ? 0 : value
 
 function verdict(row: Row): string {
   if (row.ratio === undefined) return "";
-  const ratio = `${row.ratio.toFixed(2)} of ${row.peer ?? "the floor"}`;
+  const second = row.second === undefined ? "" : `, ${row.second.ratio.toFixed(2)} of ${row.second.peer}`;
+  const ratio = `${row.ratio.toFixed(2)} of ${row.peer ?? "the floor"}${second}`;
   return row.bound === undefined ? ratio : `${ratio}, bound ${row.bound}: ${isBelow(row) ? "BELOW" : "ok"}`;
 }

@@ -17,6 +17,8 @@ export interface ChildOptions {
   readonly label: string;
   /** Command and options; `--json` is added. */
   readonly args: readonly string[];
+  /** The module that runs them; this command line unless given. */
+  readonly entry?: URL;
   readonly env: Readonly<Record<string, string>>;
   /** Time until it must be ready. */
   readonly deadlineMs: number;
@@ -41,7 +43,7 @@ export interface Child {
   stop(): Promise<void>;
 }
 
-const MAIN = fileURLToPath(new URL("./main.js", import.meta.url));
+const MAIN = new URL("./main.js", import.meta.url);
 const STOP_DEADLINE_MS = 5_000;
 /** How much of its log is told when a service ends unasked. */
 const TOLD_LOG_LINES = 5;
@@ -56,9 +58,9 @@ const lineSchema = z.union([
  * @throws ServiceError with the code that the service gave, ERR_TIMEOUT, or ERR_INTERNAL when it ended without one.
  */
 export async function startChild(options: ChildOptions): Promise<Child> {
-  const { label, deadlineMs, signal } = options;
+  const { label, deadlineMs, signal, entry = MAIN } = options;
   signal.throwIfAborted();
-  const child = spawn(process.execPath, [MAIN, ...options.args, "--json"], {
+  const child = spawn(process.execPath, [fileURLToPath(entry), ...options.args, "--json"], {
     env: { ...options.env },
     stdio: ["ignore", "pipe", "pipe", "ipc"],
     detached: true, // a Ctrl-C reaches us alone, and we end the services in their order

@@ -1,9 +1,11 @@
 /** `nitro-decrypt enclave`: the service inside the enclave. */
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
+import type { EnclaveFunction } from "../enclave/index.js";
 import { createEnclave } from "../enclave/index.js";
 import type { ConnectedNsm } from "../simulator/nsm/client.js";
 import { connectSimulatedNsm } from "../simulator/nsm/client.js";
+import type { Command, Io } from "./command.js";
 import { CommandFailure, defineCommand } from "./command.js";
 import { parseOptions, required } from "./options.js";
 import { createLogger, runUntilInterrupted, SERVICE_OPTIONS, SERVICE_USAGE } from "./service.js";
@@ -22,46 +24,50 @@ An ADDRESS is unix:/path. (vsock://CID:PORT and /dev/nsm need the native addon, 
   --services ADDRESS  the parent's services: credentials and the gateway
 ${SERVICE_USAGE}`;
 
-export const enclave = defineCommand({
-  name: "enclave",
-  summary: "the service inside the enclave",
-  usage,
-  async execute(argv, io) {
-    const options = parseOptions(argv, {
-      ...SERVICE_OPTIONS,
-      config: { type: "string" },
-      nsm: { type: "string" },
-      listen: { type: "string" },
-      tls: { type: "string" },
-      tunnel: { type: "string" },
-      services: { type: "string" },
-    });
-    const file = required(options.config, "config");
-    const nsmAddress = required(options.nsm, "nsm");
-    const addresses = {
-      listen: required(options.listen, "listen"),
-      ...(options.tls === undefined ? {} : { tls: options.tls }),
-      tunnel: required(options.tunnel, "tunnel"),
-      services: required(options.services, "services"),
-    };
-    const log = createLogger(io, "enclave", options["log-level"]);
-    const configuration = await readConfiguration(resolve(io.cwd, file));
-    const nsm = openNsm(nsmAddress);
-    try {
-      const service = await createEnclave({ configuration, nsm, addresses, log });
-      const { address, configurationPcr } = service;
-      const text = `enclave at ${address}, PCR16 ${configurationPcr}\n`;
-      return await runUntilInterrupted(
-        io,
-        service,
-        { event: { service: "enclave", address, configurationPcr }, text },
-        options.json,
-      );
-    } finally {
-      nsm.close();
-    }
-  },
-});
+const OPTIONS = {
+  ...SERVICE_OPTIONS,
+  config: { type: "string" },
+  nsm: { type: "string" },
+  listen: { type: "string" },
+  tls: { type: "string" },
+  tunnel: { type: "string" },
+  services: { type: "string" },
+} as const;
+
+/** The command, serving functions of an application as well. */
+export const enclaveWith = (functions: readonly EnclaveFunction[]): Command =>
+  defineCommand({
+    name: "enclave",
+    summary: "the service inside the enclave",
+    usage,
+    execute: (argv, io) => execute(argv, io, functions),
+  });
+
+export const enclave = enclaveWith([]);
+
+async function execute(argv: readonly string[], io: Io, functions: readonly EnclaveFunction[]): Promise<number> {
+  const options = parseOptions(argv, OPTIONS);
+  const file = required(options.config, "config");
+  const nsmAddress = required(options.nsm, "nsm");
+  const addresses = {
+    listen: required(options.listen, "listen"),
+    ...(options.tls === undefined ? {} : { tls: options.tls }),
+    tunnel: required(options.tunnel, "tunnel"),
+    services: required(options.services, "services"),
+  };
+  const log = createLogger(io, "enclave", options["log-level"]);
+  const configuration = await readConfiguration(resolve(io.cwd, file));
+  const nsm = openNsm(nsmAddress);
+  try {
+    const service = await createEnclave({ configuration, nsm, addresses, functions, log });
+    const { address, configurationPcr } = service;
+    const text = `enclave at ${address}, PCR16 ${configurationPcr}\n`;
+    const event = { service: "enclave", address, configurationPcr };
+    return await runUntilInterrupted(io, service, { event, text }, options.json);
+  } finally {
+    nsm.close();
+  }
+}
 
 function openNsm(address: string): ConnectedNsm {
   if (address === "/dev/nsm") {
