@@ -91,7 +91,7 @@ const requestOf = (steps: string[], changes: Partial<RoutedRequest>): RoutedRequ
       throw new ServiceError("ERR_CONTENT_TYPE", "expected a body in JSON");
     },
   },
-  connectionKey: undefined,
+  connectionKey: () => undefined,
   signal: new AbortController().signal,
   assertFirst: () => void steps.push("repetition"),
   ...changes,
