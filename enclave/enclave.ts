@@ -61,7 +61,7 @@ export interface Enclave {
   readonly configurationPcr: string;
   /** Where it listens. */
   readonly address: string;
-  /** Makes new keys for sealed requests now; the old ones open requests for the configured overlap. */
+  /** Makes new keys for sealed requests now; the old ones open requests for the configured overlap. @throws ServiceError ERR_BUSY: too often. */
   rotateSealedKeys(): Promise<void>;
   /** Stops serving, waits a while for requests under way, and lets go of keys and credentials. */
   close(): Promise<void>;
