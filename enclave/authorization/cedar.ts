@@ -6,8 +6,8 @@
  * every decision copies the set that it is made with: about 1.5 µs for each policy in it (slices.ts).
  *
  * V8 compiles calls into WebAssembly into the JavaScript around them, and the one of Node 20 (11.3) aborts the process when
- * such a call is deoptimised while it runs ("unreachable code" in Deoptimizer::DoComputeBuiltinContinuation): seen within
- * seconds of random policies, in three runs of six. A policy decision must not end the enclave, so that is switched off. It
+ * such a call is deoptimised while it runs ("unreachable code" in Deoptimizer::DoComputeBuiltinContinuation), which happens
+ * by itself after some thousand decisions. A policy decision must not end the enclave, so that is switched off. It
  * costs nothing that the benchmark can see.
  */
 import { randomUUID } from "node:crypto";
