@@ -130,6 +130,7 @@ export class EnclaveServer {
       await this.#send(exchange, answer);
     } finally {
       answer.release?.();
+      this.#drain(exchange);
     }
   }
 
@@ -176,11 +177,22 @@ export class EnclaveServer {
     this.#sender.whole(exchange, head, utf8(JSON.stringify(problem))).catch(() => {
       exchange.response.destroy(); // the refusal could not be told; the connection ends, the process does not
     });
+    this.#drain(exchange);
   }
 
-  /** A body that was not read to its end would be taken for the next request. */
+  /** Where bodies are no streams, what is left of one is not waited for. */
   #isLast({ request }: Exchange): boolean {
-    return this.#closing || !request.complete;
+    return this.#closing || !(request.complete || this.#options.channel.streams);
+  }
+
+  /**
+   * Reads what is left of a streamed body, for a while: a connection that ended with it unread would be reset, and the
+   * answer lost on its way to a client that is still sending (RFC 9112 §9.6).
+   */
+  #drain({ request }: Exchange): void {
+    if (!this.#options.channel.streams || request.complete || request.destroyed) return;
+    const cancel = this.#options.clock.after(SEND_MS, () => request.socket.destroy());
+    request.once("end", cancel).once("close", cancel).resume();
   }
 
   #logged({ requestId, startedAtMs, route }: Exchange) {
