@@ -74,7 +74,7 @@ describe("README.md", () => {
     return readme.slice(body, readme.indexOf("```", body));
   }
 
-  it.each(["client.ts", "function.ts", "attest-kms.ts", "simulation.ts", "enclave.json"])(
+  it.each(["client.ts", "stream.ts", "function.ts", "attest-kms.ts", "simulation.ts", "enclave.json"])(
     "shows test/readme/%s, which is compiled or run",
     (name) => {
       expect(blockOf(`test/readme/${name}`)).toBe(read(`test/readme/${name}`));
