@@ -3,6 +3,7 @@
  * for machines. Exits with 1 when a bound is missed, in a full run only: a smoke run is too short to judge.
  */
 import { parseArgs } from "node:util";
+import * as authorization from "./authorization.js";
 import * as channels from "./channels.js";
 import * as cms from "./cms.js";
 import * as enclave from "./enclave.js";
@@ -11,7 +12,7 @@ import type { Row } from "./table.js";
 import { formatTable, isBelow } from "./table.js";
 import * as verify from "./verify.js";
 
-const SUITES = { verify, cms, kms, channels, enclave };
+const SUITES = { verify, cms, authorization, kms, channels, enclave };
 
 const { values, positionals } = parseArgs({
   options: { smoke: { type: "boolean", default: false }, json: { type: "boolean", default: false } },

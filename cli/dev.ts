@@ -14,13 +14,14 @@ import { runUntilInterrupted, SERVICE_OPTIONS, SERVICE_USAGE } from "./service.j
 
 const usage = `Runs the whole stack on this machine: simulated AWS KMS and NSM, an enclave and its parent, a process each.
 
-Usage: nitro-decrypt dev [--listen HOST:PORT] [--tls-listen HOST:PORT] [options]
+Usage: nitro-decrypt dev [--listen HOST:PORT] [--tls-listen HOST:PORT] [--allow-origin ORIGIN] [options]
 
 It makes a key that only this enclave can use and an issuer of tokens, writes what a client needs into a folder, and prints
 lines to call it with. Everything is gone when it ends.
 
   --listen HOST:PORT      where the parent serves its HTTP API, default 127.0.0.1:8080
   --tls-listen HOST:PORT  where the parent passes TLS on to the enclave, default 127.0.0.1:8443
+  --allow-origin ORIGIN   pages of this origin may call the API from a browser; may be given several times
 ${SERVICE_USAGE}`;
 
 const CONTEXT = { tenant: TENANT };
@@ -39,8 +40,9 @@ export const dev = defineCommand({
       "log-level": { type: "string", default: "warn" },
       listen: { type: "string", default: "127.0.0.1:8080" },
       "tls-listen": { type: "string", default: "127.0.0.1:8443" },
+      "allow-origin": { type: "string", multiple: true },
     });
-    const { listen, "tls-listen": tlsListen } = options;
+    const { listen, "tls-listen": tlsListen, "allow-origin": allowOrigins = [] } = options;
     parseHostPort(listen, "listen");
     parseHostPort(tlsListen, "tls-listen");
     const stack = await LocalStack.create({
@@ -54,7 +56,7 @@ export const dev = defineCommand({
       const cloud = await enterCloud({ stack, evidence: new Evidence(), images, kms });
       const key = await makeAttestedKey(cloud, "tunnel");
       await openKey(cloud, key);
-      const running = await bootMain(cloud, key, { listen, tlsListen });
+      const running = await bootMain(cloud, key, { listen, tlsListen, allowOrigins });
       const files = await writeClientFiles(cloud, key);
       const announcement = {
         event: eventOf(cloud, key, { ...running, files }),
@@ -141,8 +143,8 @@ Decrypt, by a sealed request and through TLS that ends in the enclave ("${SAMPLE
     --context tenant=${TENANT} < ${files.ciphertext}
 
 Verify the enclave's attestation document:
-  curl -s '${parent.url}/attestation?nonce=${NONCE_EXAMPLE}' | node -p 'JSON.parse(fs.readFileSync(0)).document' > document
-  nitro-decrypt verify document --root ${kms.rootFile} --pcr0 ${pcrs[0]} --pcr1 ${pcrs[1]} --pcr2 ${pcrs[2]}
+  curl -s '${parent.url}/attestation?nonce=${NONCE_EXAMPLE}' > attestation.json
+  nitro-decrypt verify attestation.json --root ${kms.rootFile} --pcr0 ${pcrs[0]} --pcr1 ${pcrs[1]} --pcr2 ${pcrs[2]}
 
 Encrypt as the key's administrator (AWS CLI, boto3 and the AWS SDKs read these variables):
   export AWS_SHARED_CREDENTIALS_FILE=${kms.credentialsFile} AWS_CONFIG_FILE=${kms.configFile}

@@ -1,6 +1,7 @@
 /** The files that commands read: `-` is stdin, sizes are bounded, and a file that is not there is said so plainly. */
 import { createReadStream } from "node:fs";
 import { resolve } from "node:path";
+import { z } from "zod";
 import { concatBytes, fromBase64Url, fromHex } from "../shared/bytes.js";
 import { ServiceError } from "../shared/errors.js";
 import { attestationResponse, parseJson } from "../shared/wire.js";
@@ -59,7 +60,10 @@ export function decodeText(input: Uint8Array): Uint8Array {
   );
 }
 
-const documentOf = (json: string): string => parseJson(attestationResponse, json, "ERR_MESSAGE_MALFORMED").document;
+/** Of the keys beside the document nothing is said here. */
+const withDocument = z.looseObject({ document: attestationResponse.shape.document });
+
+const documentOf = (json: string): string => parseJson(withDocument, json, "ERR_MESSAGE_MALFORMED").document;
 
 /** The text of input that is printable ASCII throughout. */
 export function asText(input: Uint8Array): string | undefined {

@@ -53,6 +53,13 @@ export interface KmsProcess extends z.infer<typeof kmsReady> {
 export type EnclaveProcess = z.infer<typeof enclaveReady> & { readonly stop: () => Promise<void> };
 export type ParentProcess = z.infer<typeof parentReady> & { readonly stop: () => Promise<void> };
 
+/** Where a parent listens, and to whose pages; free ports on loopback, and nobody's, unless given. */
+export interface ParentListen {
+  readonly listen?: string;
+  readonly tlsListen?: string;
+  readonly allowOrigins?: readonly string[];
+}
+
 /** An image on disk, in the form that "nitro-decrypt nsm" takes: kernel, command line, and a folder for each ramdisk. */
 export interface ImageOnDisk {
   readonly kernel: string;
@@ -138,10 +145,16 @@ export class LocalStack {
   async startParent(
     name: string,
     kms: Pick<KmsProcess, "imdsEndpoint" | "port" | "region">,
-    { listen = "127.0.0.1:0", tlsListen = "127.0.0.1:0" } = {},
+    { listen = "127.0.0.1:0", tlsListen = "127.0.0.1:0", allowOrigins = [] }: ParentListen = {},
   ): Promise<ParentProcess> {
     const { enclave, tls, tunnel, services } = this.sockets(name);
-    const forTls = ["--tls-listen", tlsListen, "--enclave-tls", tls];
+    const forTls = [
+      "--tls-listen",
+      tlsListen,
+      "--enclave-tls",
+      tls,
+      ...allowOrigins.flatMap((o) => ["--allow-origin", o]),
+    ];
     const addresses = ["--enclave", enclave, "--tunnel", tunnel, "--services", services, ...forTls];
     const args = ["parent", "--listen", listen, ...addresses, "--kms-target", `127.0.0.1:${kms.port}`];
     const env = { AWS_EC2_METADATA_SERVICE_ENDPOINT: kms.imdsEndpoint, AWS_REGION: kms.region };

@@ -23,6 +23,7 @@ An ADDRESS is unix:/path. Credentials come from the AWS SDK's default provider c
   --kms-target HOST:PORT  where the tunnel leads, kms.REGION.amazonaws.com:443 say
   --allow HOST:PORT       a target that is allowed; may be given several times. Without it, --kms-target alone is allowed
   --max-connections N     connections through the tunnel at a time (default 256)
+  --allow-origin ORIGIN   pages of this origin may call the API from a browser; may be given several times
   --tls-listen HOST:PORT  where clients find the enclave's TLS, which is passed on as it comes; with --enclave-tls
   --enclave-tls ADDRESS   where the enclave serves TLS
   --tls-certificate FILE  offer the enclave this certificate chain (PEM) when it asks for a renewal; with --tls-key.
@@ -41,6 +42,7 @@ const OPTIONS = {
   allow: { type: "string", multiple: true },
   "max-connections": { type: "string", default: "256" },
   gateway: { type: "string" },
+  "allow-origin": { type: "string", multiple: true },
   "tls-listen": { type: "string" },
   "enclave-tls": { type: "string" },
   "tls-certificate": { type: "string" },
@@ -68,6 +70,7 @@ export const parent = defineCommand({
         allow: options.allow === undefined ? [target] : options.allow.map((text) => parseHostPort(text, "allow")),
         maxConnections: parseCount(options["max-connections"]),
       },
+      allowOrigins: options["allow-origin"]?.map(parseOrigin),
       tls: tlsOf(options),
       tlsCertificate: await tlsCertificateOf(options, io),
       gateway: gateway === undefined ? undefined : { client: new KMSClient({ region: gateway }) },
@@ -80,6 +83,12 @@ export const parent = defineCommand({
     return runUntilInterrupted(io, service, { event, text }, options.json);
   },
 });
+
+/** Browsers send origins in one form, and they are compared literally. */
+function parseOrigin(text: string): string {
+  if (URL.canParse(text) && new URL(text).origin === text) return text;
+  throw new CommandFailure(2, `--allow-origin expects SCHEME://HOST or SCHEME://HOST:PORT, got "${text}"`);
+}
 
 type ParentOptionValues = OptionValues<typeof OPTIONS>;
 

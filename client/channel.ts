@@ -12,6 +12,8 @@ export interface ChannelCall {
   /** Header fields by lower-case name, the caller's credentials among them. */
   readonly fields: Readonly<Record<string, string>>;
   readonly maxResponseBytes: number;
+  /** Whether it does no harm when the enclave gets it twice. */
+  readonly idempotent: boolean;
   readonly signal: AbortSignal;
 }
 

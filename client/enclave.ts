@@ -142,7 +142,7 @@ export function enclaveOver(channel: Channel, { caller, retry, deadlineMs }: Enc
     const answer = await withDeadline({ deadlineMs, signal: given }, (signal) =>
       withRetries(idempotent ? retry : { ...retry, maxRetries: 0 }, signal, async () => {
         const fields = await callerFields(caller, operation); // anew each time: a proof is good once
-        return channel.call({ operation, body: json, fields, maxResponseBytes, signal });
+        return channel.call({ operation, body: json, fields, maxResponseBytes, idempotent, signal });
       }),
     );
     return parseJson(response, decodeUtf8(answer), "ERR_MESSAGE_MALFORMED");

@@ -14,7 +14,9 @@ export { verifyAttestation } from "../shared/attestation/verify.js";
 export { CertificateCache } from "../shared/certificate-cache.js";
 export type { ErrorCode } from "../shared/errors.js";
 export { ERRORS, isErrorCode, ServiceError } from "../shared/errors.js";
-export type { ConnectOptions } from "./connect.js";
+export { generateProofKey, thumbprintOf } from "../shared/proof-of-possession.js";
+export type { TokenSource } from "./caller.js";
+export type { AttestedOptions, ConnectOptions } from "./connect.js";
 export { connectEnclave } from "./connect.js";
 export type {
   CallOptions,
@@ -24,6 +26,8 @@ export type {
   DecryptOutput,
   Enclave,
   EncryptionContext,
+  FunctionCallOptions,
+  FunctionInput,
   MessageInput,
   MessageOutput,
 } from "./enclave.js";

@@ -3,7 +3,8 @@
  * HPKE key of its own, and its answer opens with that key alone. The parent carries both and reads neither; it sees sizes
  * and times.
  *
- * A request to a key that the enclave has given up is sent once more, sealed to the key of a fresh attestation.
+ * A request to a key that the enclave has given up is sent once more, sealed to the key of a fresh attestation, where it
+ * does no harm twice; otherwise the caller is told, and the next call has the fresh key.
  */
 import type { BinaryResponse } from "../shared/bhttp.js";
 import { encodeBinaryRequest, parseBinaryResponse } from "../shared/bhttp.js";
@@ -56,7 +57,10 @@ export async function openSealedChannel(options: SealedChannelOptions, signal?: 
         return await send(options, session, call);
       } catch (error) {
         if (!(error instanceof ServiceError && error.code === "ERR_KEY_CONFIGURATION")) throw error;
-        return send(options, await sessions.renewed(session, call.signal), call);
+        const renewed = await sessions.renewed(session, call.signal);
+        // Anybody on the way can say so, having passed the request on.
+        if (!call.idempotent) throw error;
+        return send(options, renewed, call);
       }
     },
     close: () => sessions.close(),

@@ -28,6 +28,7 @@ export class Sessions<S extends Session> {
   readonly #options: SessionsOptions<S>;
   #held: Held<S> | undefined;
   #opening: Promise<S> | undefined;
+  #closed = false;
 
   constructor(options: SessionsOptions<S>) {
     this.#options = options;
@@ -38,8 +39,10 @@ export class Sessions<S extends Session> {
     return this.#held?.session;
   }
 
-  /** A session that is young enough. @throws what opening one throws; the reason of `signal`. */
+  /** A session that is young enough. @throws what opening one throws; the reason of `signal`; TypeError after `close`. */
   async current(signal?: AbortSignal): Promise<S> {
+    signal?.throwIfAborted(); // before anything is sent
+    if (this.#closed) throw closed();
     if (this.#held && performance.now() < this.#held.untilMs) return this.#held.session;
     return abortable(this.#open(), signal);
   }
@@ -50,8 +53,9 @@ export class Sessions<S extends Session> {
     return this.current(signal);
   }
 
-  /** Lets go of the session in use. */
+  /** Lets go of the session in use, and of one that is being opened. */
   close(): void {
+    this.#closed = true;
     this.#held?.session.close?.();
     this.#held = undefined;
   }
@@ -67,6 +71,10 @@ export class Sessions<S extends Session> {
     const { open, maxAgeMs, clock } = this.#options;
     const askedAtMs = performance.now();
     const session = await open();
+    if (this.#closed) {
+      session.close?.();
+      throw closed();
+    }
     // Never past the end of the certificate that the document was signed with (pitfall 11).
     const leftMs = session.attestation.attestation.leafNotAfter.getTime() - clock().getTime();
     this.#held?.session.close?.();
@@ -74,3 +82,5 @@ export class Sessions<S extends Session> {
     return session;
   }
 }
+
+const closed = (): TypeError => new TypeError("the channel is closed");

@@ -141,14 +141,12 @@ const issuer = z.strictObject({
   proofOfPossession: z.enum(["whereBound", "required"]).default("whereBound"),
 });
 
+const GIBIBYTE = 1024 ** 3;
+
 const budgets = z.strictObject({
   requestsPerMinute: z.int().min(1).max(1_000_000).default(600),
   /** Of request and answer bodies together. A stream that has used them up is slowed down, all else is refused. */
-  bytesPerMinute: z
-    .int()
-    .min(1_024)
-    .max(100_000_000_000)
-    .default(64 * 1024 * 1024),
+  bytesPerMinute: z.int().min(2_097_152).max(100_000_000_000).default(GIBIBYTE),
   maxConcurrent: z.int().min(1).max(4_096).default(32),
   /** Principals whose use is remembered; while so many are active, others are refused. */
   maxPrincipals: z.int().min(1).max(1_000_000).default(10_000),

@@ -61,7 +61,7 @@ export interface Enclave {
   readonly configurationPcr: string;
   /** Where it listens. */
   readonly address: string;
-  /** Makes new keys for sealed requests now; the old ones open requests for the configured overlap. */
+  /** Makes new keys for sealed requests now; the old ones open requests for the configured overlap. @throws ServiceError ERR_BUSY: too often. */
   rotateSealedKeys(): Promise<void>;
   /** Stops serving, waits a while for requests under way, and lets go of keys and credentials. */
   close(): Promise<void>;
@@ -95,7 +95,7 @@ async function start(options: EnclaveOptions, closers: (() => unknown)[]): Promi
   const platform = createPlatform(options, { configuration, clock, log }, closers);
   const { nsm, time, recipient } = platform;
   const operations = operationsOf(options, platform, clock);
-  const guard = await createGuard(configuration.authorization, { operations, time, clock, log });
+  const guard = await createGuard(configuration, { operations, time, clock, log });
   const configurationPcr = await measureConfiguration(nsm, options.configuration);
   const { moduleId } = await nsm.describe();
   log.info({ moduleId, configurationPcr }, `measured the configuration into PCR${CONFIGURATION_PCR}`);

@@ -49,6 +49,8 @@ export interface ParentOptions {
   /** Where the log goes; nowhere unless given. */
   readonly log?: Logger | undefined;
   readonly limits?: Partial<ParentLimits> | undefined;
+  /** Origins (`https://HOST`, literally) whose pages may ask for attestation and send sealed requests; none unless given. */
+  readonly allowOrigins?: readonly string[] | undefined;
   readonly clock?: (() => Date) | undefined;
 }
 
@@ -84,11 +86,11 @@ export async function createParent(options: ParentOptions): Promise<Parent> {
     opened.push(enclave);
     const tunnel = await createTunnel(options.tunnel, { limits, log, metrics });
     opened.push(tunnel);
-    const { services: address, gateway, tlsCertificate } = options;
+    const { services: address, gateway, tlsCertificate, allowOrigins } = options;
     opened.push(await createServices({ address, credentials, gateway, tlsCertificate, limits, log, metrics }));
     const tls = options.tls && (await createTlsPassThrough(options.tls, { limits, log, metrics }));
     if (tls) opened.push(tls);
-    const api = createApi({ enclave, tunnel, credentials, limits, log, metrics });
+    const api = createApi({ enclave, tunnel, credentials, limits, log, metrics, allowOrigins });
     opened.push(api);
     const url = await listenOn(api, options.listen);
     api.server.on("error", (error) => log.error({ err: error }, "api: a connection could not be accepted"));

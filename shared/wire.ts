@@ -3,7 +3,7 @@
  * canonical padded base64 in JSON. Unknown fields are refused on the way in: a field that is silently ignored is a
  * setting that its sender believes in.
  */
-import { z } from "zod";
+import * as z from "zod"; // as a namespace, so that bundlers leave out what is not used (its locales)
 import { fromBase64, toBase64 } from "./bytes.js";
 import type { ErrorCode } from "./errors.js";
 import { ERRORS, isErrorCode, ServiceError } from "./errors.js";

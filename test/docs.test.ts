@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { AuthorizationPolicy } from "../enclave/authorization/policies.js";
 import { parseConfiguration } from "../enclave/configuration.js";
 import { utf8 } from "../shared/bytes.js";
 import { ERRORS } from "../shared/errors.js";
@@ -73,7 +74,7 @@ describe("README.md", () => {
     return readme.slice(body, readme.indexOf("```", body));
   }
 
-  it.each(["client.ts", "attest-kms.ts", "simulation.ts", "enclave.json"])(
+  it.each(["client.ts", "stream.ts", "function.ts", "attest-kms.ts", "simulation.ts", "enclave.json"])(
     "shows test/readme/%s, which is compiled or run",
     (name) => {
       expect(blockOf(`test/readme/${name}`)).toBe(read(`test/readme/${name}`));
@@ -81,11 +82,32 @@ describe("README.md", () => {
   );
 
   it("shows a configuration that the enclave takes, with its defaults", () => {
-    const shown = read("test/readme/enclave.json");
-    const { recipient, limits, ...required } = JSON.parse(shown);
+    const shown = JSON.parse(read("test/readme/enclave.json"));
+    const { recipient, limits, channels, authorization, ...rest } = shown;
+    const { loggable, budgets, skewSeconds, maxTokenAgeSeconds, ...callers } = authorization;
+    const required = { ...rest, channels: { tls: { certificate: "generated" } }, authorization: callers };
     const { keys: _, ...withDefaults } = parseConfiguration(utf8(JSON.stringify(required)));
-    expect(withDefaults).toEqual(JSON.parse(shown));
-    expect([recipient, limits]).not.toContain(undefined);
+    const asTexts = { schema: authorization.schema.join("\n"), policies: authorization.policies.join("\n") };
+    const noneLoggable = { loggable: { encryptionContext: [] } };
+    expect(withDefaults).toEqual({ ...shown, authorization: { ...authorization, ...asTexts, ...noneLoggable } });
+    expect([recipient, limits, channels, loggable, budgets, skewSeconds, maxTokenAgeSeconds]).not.toContain(undefined);
+  });
+
+  it("shows policies that validate, and permit what they say", () => {
+    const { keys, authorization } = parseConfiguration(utf8(read("test/readme/enclave.json")));
+    const served = [
+      ...["decrypt", "data-keys", "messages/decrypt"].map((name) => ({ name, resources: ["Key"] as const })),
+      { name: "random", resources: ["Enclave"] as const },
+    ];
+    const policy = new AuthorizationPolicy({ ...authorization, actions: served });
+    const principal = { id: "idp/alice", issuer: "idp", subject: "alice", claims: { tenant: "acme" } };
+    const ask = (tenant: string) =>
+      policy.decide({
+        ...{ principal, action: "decrypt", key: keys.resolve("alias/cards"), channel: "sealed" },
+        ...{ encryptionContext: { tenant }, bytes: 1, now: new Date() },
+      });
+    expect(ask("acme")).toMatchObject({ allowed: true, policyIds: ["own-cards"] });
+    expect(ask("globex")).toMatchObject({ allowed: false });
   });
 
   it("shows a simulation that runs", async () => {

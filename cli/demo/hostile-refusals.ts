@@ -38,7 +38,7 @@ export async function hostileGateway(stage: Stage, report: Report, open: OpenHos
     fetch: fetchOver(address),
     ...caller,
   });
-  const message = await encryptMessage(cloud, keys.gateway.arn, utf8(SECRET));
+  const message = await encryptMessage(cloud, { keyArn: keys.gateway.arn, encryptionContext: CONTEXT }, utf8(SECRET));
   await assertOpens(enclave, message);
   const opening = (how: GatewayConduct, rest: Omit<Attempt, "run">): Attempt => ({
     ...rest,

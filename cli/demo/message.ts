@@ -2,19 +2,23 @@
 import { buildClient, CommitmentPolicy, KmsKeyringNode } from "@aws-crypto/client-node";
 import { GenerateDataKeyCommand } from "@aws-sdk/client-kms";
 import type { Cloud } from "./stage.js";
-import { CONTEXT } from "./story.js";
 
 /** AES-256-GCM with HKDF-SHA512 and key commitment, unsigned (AWS Encryption SDK, algorithm suites). */
 const COMMITTED_SUITE = 0x0478;
 
-/** `plaintext` as a message under the key `arn`, bound to the demo's context. */
+export interface MessageBinding {
+  readonly keyArn: string;
+  readonly encryptionContext: Readonly<Record<string, string>>;
+}
+
+/** `plaintext` as a message under a key, bound to a context. */
 export async function encryptMessage(
   { operator }: Pick<Cloud, "operator">,
-  arn: string,
+  { keyArn, encryptionContext }: MessageBinding,
   plaintext: Uint8Array,
 ): Promise<Uint8Array> {
   const keyring = new KmsKeyringNode({
-    generatorKeyId: arn,
+    generatorKeyId: keyArn,
     clientProvider: () => ({
       generateDataKey: (request) => operator.send(new GenerateDataKeyCommand(request)),
       encrypt: notAsked,
@@ -23,7 +27,7 @@ export async function encryptMessage(
   });
   const commitmentPolicy = CommitmentPolicy.REQUIRE_ENCRYPT_REQUIRE_DECRYPT;
   const sdk = buildClient({ commitmentPolicy, maxEncryptedDataKeys: 1 });
-  const options = { encryptionContext: CONTEXT, suiteId: COMMITTED_SUITE };
+  const options = { encryptionContext, suiteId: COMMITTED_SUITE };
   const { result } = await sdk.encrypt(keyring, plaintext, options);
   return new Uint8Array(result);
 }

@@ -10,7 +10,14 @@ import { pcr16OfConfiguration } from "../../shared/attestation/pcr.js";
 import { toHex, utf8 } from "../../shared/bytes.js";
 import type { TokenIssuer } from "../../simulator/token-issuer.js";
 import { createTokenIssuer } from "../../simulator/token-issuer.js";
-import type { EnclaveProcess, ImageOnDisk, KmsProcess, LocalStack, ParentProcess } from "../local-stack.js";
+import type {
+  EnclaveProcess,
+  ImageOnDisk,
+  KmsProcess,
+  LocalStack,
+  ParentListen,
+  ParentProcess,
+} from "../local-stack.js";
 import type { Credentials } from "./aws.js";
 import { attestedKeyPolicy, kmsClient, parentsOwnKeyPolicy, roleCredentials, unusedKeyPolicy } from "./aws.js";
 import type { Evidence } from "./evidence.js";
@@ -119,11 +126,11 @@ export async function openKey({ kms, operator }: Cloud, { arn, pcrs }: AttestedK
 export async function bootMain(
   { stack, kms, images }: Cloud,
   { configuration }: AttestedKey,
-  listen?: { readonly listen: string; readonly tlsListen: string },
+  parent?: ParentListen,
 ): Promise<Running> {
   await stack.startNsm("main", kms, { image: images.original });
   const enclave = await stack.startEnclave("main", configuration);
-  return { enclave, parent: await stack.startParent("main", kms, listen) };
+  return { enclave, parent: await stack.startParent("main", kms, parent) };
 }
 
 /** An enclave that differs from main in one thing, with an honest parent within this process. */

@@ -203,7 +203,7 @@ async function streamMessage({ cloud, keys, main, caller }: Stage, report: Repor
     async () => {
       const since = cloud.evidence.mark();
       const plaintext = randomBytes(STREAM_BYTES);
-      const message = await encryptMessage(cloud, keys.main.arn, plaintext);
+      const message = await encryptMessage(cloud, { keyArn: keys.main.arn, encryptionContext: CONTEXT }, plaintext);
       const options = { trustAnchor: cloud.kms.trustAnchor, policy: policyFor(keys.main.pcrs), ...caller };
       const enclave = await connectEnclaveTls(`https://${main.parent.tls}`, options);
       const opened = await enclave.decryptMessageStream(inParts(message), { encryptionContext: CONTEXT });

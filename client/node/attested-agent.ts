@@ -26,6 +26,7 @@ export interface AgentTarget {
 export class AttestedAgent extends Agent {
   readonly #target: AgentTarget;
   #key: Uint8Array | undefined;
+  #retired = false;
 
   constructor(target: AgentTarget) {
     const options: AgentOptions = { keepAlive: true, maxSockets: target.maxConnections };
@@ -36,6 +37,17 @@ export class AttestedAgent extends Agent {
   /** From now on connections must show `key` (DER SubjectPublicKeyInfo). */
   pin(key: Uint8Array): void {
     this.#key = key;
+  }
+
+  /** Lets go of connections: of those that carry a request, when it has been answered. */
+  retire(): void {
+    this.#retired = true;
+    for (const sockets of Object.values(this.freeSockets)) for (const socket of sockets ?? []) socket.destroy();
+  }
+
+  override keepSocketAlive(socket: Duplex): boolean {
+    const kept: unknown = super.keepSocketAlive(socket); // a boolean, whatever its types say
+    return kept !== false && !this.#retired;
   }
 
   override createConnection(_: unknown, done?: (error: Error | null, stream: Duplex) => void): undefined {

@@ -46,7 +46,10 @@ export async function openTlsChannel(options: TlsChannelOptions, signal?: AbortS
   const { deadlineMs, maxAgeMs, appraiser } = options;
   const open = () => withDeadline({ deadlineMs }, (deadline) => openSession(options, deadline));
   const sessions = new Sessions<TlsSession>({ open, maxAgeMs, clock: appraiser.clock });
-  await sessions.current(signal);
+  await sessions.current(signal).catch((error: unknown) => {
+    sessions.close(); // whoever gave up has nothing to close
+    throw error;
+  });
   /** Runs `run` on the session in use, and once more on a fresh one when the enclave shows another key by now. */
   const onSession = async <T>(given: AbortSignal, run: (session: TlsSession) => Promise<T>): Promise<T> => {
     const session = await sessions.current(given);
@@ -103,7 +106,7 @@ async function openSession({ target, appraiser }: TlsChannelOptions, signal: Abo
       throw new ServiceError("ERR_USER_DATA_MISMATCH", "expected the document to bind this connection's TLS key");
     }
     agent.pin(key);
-    return { attestation, agent, close: () => agent.destroy() };
+    return { attestation, agent, close: () => agent.retire() };
   } catch (error) {
     agent.destroy();
     throw error;

@@ -4,7 +4,8 @@
  * passes. There are no timers: a bucket is brought up to date when it is asked.
  *
  * A principal of whom nothing is under way and whose buckets are full again is like one never seen, and is forgotten;
- * nobody else is, since that would give a budget back. So memory is bounded by `maxPrincipals`: about 500 bytes for each.
+ * nobody else is, since that would give a budget back. So memory is bounded by `maxPrincipals`: about 300 bytes for each
+ * whose name has 24 characters (measured); names have up to 289.
  */
 import { ServiceError } from "../../shared/errors.js";
 import type { Clock } from "../clock.js";

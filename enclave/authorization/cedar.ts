@@ -4,6 +4,11 @@
  *
  * The engine keeps what it has parsed in a store inside its memory, by name. The same name replaces, nothing removes, and
  * every decision copies the set that it is made with: about 1.5 µs for each policy in it (slices.ts).
+ *
+ * V8 compiles calls into WebAssembly into the JavaScript around them, and the one of Node 20 (11.3) aborts the process when
+ * such a call is deoptimised while it runs ("unreachable code" in Deoptimizer::DoComputeBuiltinContinuation), which happens
+ * by itself after some thousand decisions. A policy decision must not end the enclave, so that is switched off. It
+ * costs nothing that the benchmark can see.
  */
 import { randomUUID } from "node:crypto";
 import { setFlagsFromString } from "node:v8";
@@ -98,10 +103,7 @@ export class CedarStore {
   readonly #name = randomUUID();
 
   constructor() {
-    // The V8 of Node 20 ends the process when code into which it has inlined a call to WebAssembly that returns an object
-    // is invalidated during that call. Under load that happens by itself after some thousand decisions. Without this
-    // optimisation, which decisions are no slower for, it cannot; later versions know the option too.
-    setFlagsFromString("--no-turbo-inline-js-wasm-calls");
+    setFlagsFromString("--no-turbo-inline-js-wasm-calls"); // see above; long before any call is hot
   }
 
   /** Parses and keeps the schema. @throws ServiceError ERR_CONFIGURATION. */

@@ -16,7 +16,6 @@
 import { JOSEError } from "jose/errors";
 import { jwtVerify } from "jose/jwt/verify";
 import { z } from "zod";
-import type { ErrorCode } from "../../shared/errors.js";
 import { ServiceError } from "../../shared/errors.js";
 import type { AuthorizationConfiguration } from "../configuration.js";
 import { numericDate, parseUnverifiedJwt, REFUSED_PARAMETERS } from "./compact-jws.js";
@@ -166,13 +165,13 @@ function assertTimes({ iat, exp, nbf }: Times, { skewSeconds, maxTokenAgeSeconds
 }
 
 const notOfThisTime = (claim: string): ServiceError =>
-  new ServiceError("ERR_TOKEN_TIME", `expected a token of this time, going by ${claim}`);
+  new ServiceError("ERR_TOKEN_TIME", `expected a token of now, going by ${claim}`);
 
 /** RFC 9449 §7.2: a bound token as Bearer is a downgrade. The other way round there is no key that a proof could be of. */
 function assertScheme(scheme: Scheme, boundTo: string | undefined): void {
-  const expected = boundTo === undefined ? "bearer" : "dpop";
-  if (scheme === expected) return;
-  throw new ServiceError("ERR_TOKEN_BINDING", `expected the scheme ${expected}, as the token is bound to a key or not`);
+  if (scheme === (boundTo === undefined ? "bearer" : "dpop")) return;
+  const expectation = boundTo === undefined ? "Bearer, as the token is bound to no key" : "DPoP, as the token is bound";
+  throw new ServiceError("ERR_TOKEN_BINDING", `expected the scheme ${expectation}`);
 }
 
 /** jose's errors carry the claims, so they are told apart and dropped. What is none of them is no refusal, and passes. */
@@ -181,8 +180,7 @@ function refusalOf(error: unknown): unknown {
   const claim = "claim" in error && typeof error.claim === "string" ? error.claim : "";
   if (TIME_CLAIMS.has(claim)) return notOfThisTime(claim);
   const failure = claim === "" ? "a signature that verifies" : `a token for this service, going by ${claim}`;
-  const code: ErrorCode = "ERR_TOKEN_UNTRUSTED";
-  return new ServiceError(code, `expected ${failure}`);
+  return new ServiceError("ERR_TOKEN_UNTRUSTED", `expected ${failure}`);
 }
 
 function principalOf(verified: Claims, { configuration }: PinnedIssuer): Principal {

@@ -21,14 +21,15 @@ async function readWhole(request: IncomingMessage, maxBytes: number): Promise<Ui
   let length = 0;
   // Not `for await`: leaving such a loop would destroy the connection, and the refusal could not be sent.
   return new Promise((resolve, reject) => {
-    request.on("data", (part: Uint8Array) => {
+    const onPart = (part: Uint8Array): void => {
       length += part.length;
       if (length <= maxBytes) parts.push(part);
       else {
-        request.pause();
+        request.off("data", onPart).pause();
         reject(tooLarge(maxBytes));
       }
-    });
+    };
+    request.on("data", onPart);
     request.once("end", () => resolve(concatBytes(...parts)));
     request.once("error", () => reject(cut()));
   });

@@ -41,6 +41,7 @@ export class SealedKeys {
   #published: Uint8Array;
   #madeAtMs: number;
   #retired: readonly Retired[] = [];
+  #rotating: Promise<void> | undefined;
   #cancelTimer = (): void => undefined;
   #closed = false;
 
@@ -75,11 +76,22 @@ export class SealedKeys {
     return found;
   }
 
-  /** Makes new keys and publishes them. */
-  async rotate(): Promise<void> {
+  /**
+   * Makes new keys and publishes them; who asks for it meanwhile gets the same ones.
+   * @throws ServiceError ERR_BUSY when rotations came so fast that an identifier would be given to a second key.
+   */
+  rotate(): Promise<void> {
+    this.#rotating ??= this.#replace().finally(() => {
+      this.#rotating = undefined;
+    });
+    return this.#rotating;
+  }
+
+  async #replace(): Promise<void> {
     const { clock, limits } = this.#options;
     const lastId = this.#current.at(-1)?.configuration.keyId ?? 0;
     const pairs = await makePairs(lastId + 1);
+    this.#assertUnused(pairs);
     const untilMs = clock.monotonicMs() + limits.overlapSeconds * 1_000;
     this.#retired = [...this.#stillOpening(), ...this.#current.map((pair) => ({ pair, untilMs }))];
     this.#current = pairs;
@@ -92,6 +104,12 @@ export class SealedKeys {
   close(): void {
     this.#closed = true;
     this.#cancelTimer();
+  }
+
+  #assertUnused(pairs: readonly OhttpKeyPair[]): void {
+    const retired = new Set(this.#stillOpening().map(({ pair }) => pair.configuration.keyId));
+    if (!pairs.some(({ configuration }) => retired.has(configuration.keyId))) return;
+    throw new ServiceError("ERR_BUSY", "expected identifiers of keys that open nothing any more, all still do");
   }
 
   #stillOpening(): readonly Retired[] {

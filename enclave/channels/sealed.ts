@@ -14,8 +14,8 @@ import type { BinaryRequest } from "../../shared/bhttp.js";
 import { encodeBinaryResponse, parseBinaryRequest } from "../../shared/bhttp.js";
 import { copyBytes, utf8, wipe } from "../../shared/bytes.js";
 import { ServiceError, toServiceError } from "../../shared/errors.js";
-import { openRequest, parseSealedHeader } from "../../shared/ohttp/request.js";
 import { MEDIA_TYPE_OHTTP_RESPONSE } from "../../shared/ohttp/media-types.js";
+import { openRequest, parseSealedHeader } from "../../shared/ohttp/request.js";
 import { MAX_MESSAGE_REQUEST_BYTES, PROBLEM_JSON, parseHttpDate, problemOf } from "../../shared/wire.js";
 import type { Clock } from "../clock.js";
 import type { RequestBody, Route, RoutedAnswer, RoutedRequest } from "../operations/route.js";
@@ -150,7 +150,7 @@ function routedRequest(
       encryptionContext: undefined,
     },
     body: wholeBody(content),
-    connectionKey: undefined,
+    connectionKey: () => undefined,
   };
 }
 

@@ -124,12 +124,13 @@ export class EnclaveServer {
     const answer = await withinDeadline({ clock, deadlineMs, what: route.name }, (deadline) => {
       // A stream is not bound by the deadline of its beginning.
       const signal = this.#options.channel.streams ? gone.signal : AbortSignal.any([deadline, gone.signal]);
-      return route.serve(this.#routed(exchange, target, signal));
+      return inTime(route.serve(this.#routed(exchange, target, signal)), deadline);
     });
     try {
       await this.#send(exchange, answer);
     } finally {
       answer.release?.();
+      this.#drain(exchange);
     }
   }
 
@@ -147,7 +148,7 @@ export class EnclaveServer {
         encryptionContext: textOf(headers["encryption-context"]),
       },
       body: requestBody(request, streams),
-      connectionKey: connectionKey(request),
+      connectionKey: () => connectionKey(request),
       assertFirst: () => undefined, // sealed requests can be repeated by who carries them; these have a connection
     };
   }
@@ -176,11 +177,22 @@ export class EnclaveServer {
     this.#sender.whole(exchange, head, utf8(JSON.stringify(problem))).catch(() => {
       exchange.response.destroy(); // the refusal could not be told; the connection ends, the process does not
     });
+    this.#drain(exchange);
   }
 
-  /** A body that was not read to its end would be taken for the next request. */
+  /** Where bodies are no streams, what is left of one is not waited for. */
   #isLast({ request }: Exchange): boolean {
-    return this.#closing || !request.complete;
+    return this.#closing || !(request.complete || this.#options.channel.streams);
+  }
+
+  /**
+   * Reads what is left of a streamed body, for a while: a connection that ended with it unread would be reset, and the
+   * answer lost on its way to a client that is still sending (RFC 9112 §9.6).
+   */
+  #drain({ request }: Exchange): void {
+    if (!this.#options.channel.streams || request.complete || request.destroyed) return;
+    const cancel = this.#options.clock.after(SEND_MS, () => request.socket.destroy());
+    request.once("end", cancel).once("close", cancel).resume();
   }
 
   #logged({ requestId, startedAtMs, route }: Exchange) {
@@ -192,6 +204,15 @@ export class EnclaveServer {
 function requestIdOf(request: IncomingMessage): string {
   const given = request.headers["x-request-id"];
   return typeof given === "string" && UUID.test(given) ? given.toLowerCase() : randomUUID();
+}
+
+/** What comes after the deadline goes to nobody: its place is given back, and its bytes are overwritten. */
+async function inTime(serving: Promise<RoutedAnswer>, deadline: AbortSignal): Promise<RoutedAnswer> {
+  const answer = await serving;
+  if (!deadline.aborted) return answer;
+  if (answer.body instanceof Uint8Array) wipe(answer.body);
+  answer.release?.();
+  return answer;
 }
 
 /** A field that came once. node:http joins repetitions of most fields with commas, which no value of ours has. */

@@ -32,7 +32,7 @@ export interface TlsIdentityOptions {
 
 /** A source has this long, the parent and KMS included. */
 const ATTEMPT_MS = 60_000;
-/** Between attempts that fail, doubled each time up to the second. */
+/** Between rounds that fail, doubled each time up to the second. */
 const RETRY_MS = { first: 1_000, longest: 60_000 };
 
 type Listener = (certificate: ServedCertificate) => void;
@@ -44,6 +44,7 @@ export class TlsIdentity {
   readonly #listeners = new Set<Listener>();
   #current: ServedCertificate | undefined;
   #failure: ErrorCode | undefined;
+  /** Rounds that ended in a failure, one after the other. */
   #failures = 0;
   #cancelTimer = (): void => undefined;
   #closed = false;
@@ -93,6 +94,7 @@ export class TlsIdentity {
     if (isFirst) await this.#attempt(() => this.#source.first());
     // A provided certificate may have been renewed, or have ended, since the configuration was written.
     if (!isFirst || this.#source.kind === "provided") await this.#attempt(() => this.#source.next(this.#current));
+    this.#failures = this.#failure === undefined ? 0 : this.#failures + 1;
     this.#refreshIn(this.#delayMs());
   }
 
@@ -104,7 +106,6 @@ export class TlsIdentity {
     } catch (error) {
       const { code, message } = toServiceError(error);
       this.#failure = code;
-      this.#failures += 1;
       this.#log.warn({ code, reason: message }, "the TLS certificate was not renewed");
     }
   }
@@ -118,14 +119,13 @@ export class TlsIdentity {
     }
     if (this.#current === undefined) return; // nothing to serve, and no renewal on offer: what failed before still holds
     this.#failure = undefined;
-    this.#failures = 0;
   }
 
   /** A refused renewal waits for the next check, like every other: what the parent offers must not drive KMS calls. */
   #delayMs(): number {
     const isWaiting = this.#current !== undefined && this.#source.kind === "provided";
     if (isWaiting || this.#failure === undefined) return this.#source.renewAfterMs;
-    return Math.min(RETRY_MS.first * 2 ** Math.min(this.#failures, 10), RETRY_MS.longest);
+    return Math.min(RETRY_MS.first * 2 ** Math.min(this.#failures - 1, 10), RETRY_MS.longest);
   }
 
   /** Timers may be shorter than what is asked of them (clock.ts); the monotonic clock tells. */

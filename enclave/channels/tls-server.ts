@@ -87,6 +87,7 @@ class TlsHttpServer extends Server {
       this.#open.delete(stream);
     });
     const secure = new TLSSocket(stream, { isServer: true, secureContext, ALPNProtocols: ["http/1.1"] });
+    // Node's TLSSocket sees to both by itself; a lost place or a crash is too much to rest on that.
     secure.on("error", () => secure.destroy());
     secure.once("close", () => stream.destroy());
     const abandon = (): void => void stream.destroy();

@@ -5,15 +5,10 @@ import { Budgets } from "../authorization/budgets.js";
 import { DecisionLog } from "../authorization/decision-log.js";
 import { AuthorizationPolicy } from "../authorization/policies.js";
 import type { Clock } from "../clock.js";
-import type { AuthorizationConfiguration } from "../configuration.js";
+import type { Configuration } from "../configuration.js";
 import type { Logger } from "../log.js";
 import type { Operation } from "./guard.js";
 import { Guard } from "./guard.js";
-
-/** Proofs that are remembered: as many requests of callers with bound tokens pass in three windows. */
-const MAX_REMEMBERED_PROOFS = 100_000;
-/** How far the `iat` of a proof may be from the enclave's time. */
-const PROOF_WINDOW_SECONDS = 60;
 
 export interface GuardContext {
   readonly operations: readonly Operation[];
@@ -27,16 +22,16 @@ export interface GuardContext {
  * @throws ServiceError ERR_CONFIGURATION: an enclave with such a configuration must not start.
  */
 export async function createGuard(
-  authorization: AuthorizationConfiguration,
+  { authorization, channels }: Pick<Configuration, "authorization" | "channels">,
   { operations, time, clock, log }: GuardContext,
 ): Promise<Guard> {
   const nowMs = (): number => time.nowMs();
   const actions = operations.map(({ name, resource }) => ({ name, resources: [resource] }));
   const { schema, policies, loggable, budgets } = authorization;
-  const proofs = { windowSeconds: PROOF_WINDOW_SECONDS, maxRemembered: MAX_REMEMBERED_PROOFS };
+  const { windowSeconds, maxRemembered } = channels.sealed; // a proof is as fresh as the request that brings it
   return new Guard({
     policies: new AuthorizationPolicy({ schema, policies, actions }),
-    authenticator: await Authenticator.create(authorization, proofs, { now: nowMs, clock }),
+    authenticator: await Authenticator.create(authorization, { windowSeconds, maxRemembered }, { now: nowMs, clock }),
     budgets: new Budgets(budgets, clock),
     decisions: new DecisionLog(loggable.encryptionContext),
     ...{ nowMs, clock, log },

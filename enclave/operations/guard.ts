@@ -154,7 +154,9 @@ async function* spending(
   { clock, signal }: { readonly clock: Clock; readonly signal: AbortSignal },
 ): AsyncGenerator<Uint8Array> {
   for await (const part of body) {
-    while (!hasSpent(lease, part.length)) await pause(clock, signal);
+    for (let left = part.length; left > 0; left -= AT_ONCE_BYTES) {
+      while (!hasSpent(lease, Math.min(left, AT_ONCE_BYTES))) await pause(clock, signal);
+    }
     yield part;
   }
 }
@@ -170,6 +172,8 @@ function hasSpent(lease: BudgetLease, bytes: number): boolean {
 }
 
 const PAUSE_MS = 100;
+/** The smallest `bytesPerMinute`: a part that is larger than a whole budget could never be paid for at once. */
+const AT_ONCE_BYTES = 1_024;
 
 function pause(clock: Clock, signal: AbortSignal): Promise<void> {
   signal.throwIfAborted();

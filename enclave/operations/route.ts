@@ -31,7 +31,7 @@ export interface RoutedRequest {
   readonly fields: RequestFields;
   readonly body: RequestBody;
   /** The key of the TLS connection that carries the request, DER SubjectPublicKeyInfo; undefined on other channels. */
-  readonly connectionKey: Uint8Array | undefined;
+  readonly connectionKey: () => Uint8Array | undefined;
   /** Fires when nobody waits for the answer any more. */
   readonly signal: AbortSignal;
   /** Called before anything is done for a caller. @throws ServiceError ERR_REPLAYED, ERR_BUSY. */

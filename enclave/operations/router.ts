@@ -63,7 +63,7 @@ function openRoutes({ nsm, endpointKeys, readiness, health }: RouterOptions): Ma
     ...get,
     name: "attestation",
     always: false,
-    serve: async ({ query, connectionKey }) => jsonAnswer(await attest(nsm, query, endpointKeys(connectionKey))),
+    serve: async ({ query, connectionKey }) => jsonAnswer(await attest(nsm, query, endpointKeys(connectionKey()))),
   };
   const healthz: Route = { ...get, name: "healthz", always: true, serve: async () => jsonAnswer(health()) };
   const readyz: Route = {

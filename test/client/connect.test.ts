@@ -3,17 +3,22 @@ import { describe, expect, it } from "vitest";
 import type { ConnectOptions } from "../../client/connect.js";
 import { connectEnclave } from "../../client/connect.js";
 import type { EnclavePolicy } from "../../client/policy.js";
+import { endpointKeysUserData } from "../../shared/attestation/endpoint-keys.js";
 import { fromBase64Url, utf8 } from "../../shared/bytes.js";
 import { CertificateCache } from "../../shared/certificate-cache.js";
-import { PROBLEM_JSON, problemOf } from "../../shared/wire.js";
+import { generateKeyPair } from "../../shared/ohttp/key-configuration.js";
+import { KEM_X25519_HKDF_SHA256 } from "../../shared/ohttp/suites.js";
+import { generateProofKey } from "../../shared/proof-of-possession.js";
+import { base64Of, PROBLEM_JSON, problemOf } from "../../shared/wire.js";
 import { createDocumentMaker, examplePcrs } from "../../simulator/nsm/document.js";
 import { HOUR, INSTANCE_ID, NOW, testPki } from "../simulator/fixtures.js";
 import type { FakeParentOptions } from "./parent.js";
-import { EXAMPLE_POLICY, fakeParent, json, streamed } from "./parent.js";
+import { EXAMPLE_POLICY, fakeParent, json, problem, published, streamed } from "./parent.js";
 
 const URL_OF_PARENT = "http://parent.test";
 const pki = await testPki();
 const maker = await createDocumentMaker({ pki, instanceId: INSTANCE_ID });
+const proofKey = await generateProofKey();
 
 function connect(parent: Omit<FakeParentOptions, "maker"> = {}, options: Partial<ConnectOptions> = {}) {
   const { fetch, sent } = fakeParent({ maker, ...parent });
@@ -99,7 +104,8 @@ describe("an enclave that is not", () => {
   });
 
   it("refuses another configuration where PCR16 is pinned", async () => {
-    const policy: EnclavePolicy = { ...EXAMPLE_POLICY, pcrs: [{ ...EXAMPLE_POLICY.pcrs[0], 16: "cc".repeat(48) }] };
+    const pcrs = [{ ...EXAMPLE_POLICY.pcrs[0], 16: "cc".repeat(48) }] as const;
+    const policy: EnclavePolicy = { ...EXAMPLE_POLICY, pcrs, configuration: "pinned" };
     const pcrsWith = async (byte: number) => (await examplePcrs(INSTANCE_ID)).set(16, new Uint8Array(48).fill(byte));
     await connect({ fields: { pcrs: await pcrsWith(0xcc) } }, { policy }).outcome;
     const { outcome } = connect({ fields: { pcrs: await pcrsWith(0xcd) } }, { policy });
@@ -128,8 +134,22 @@ describe("an enclave that is not", () => {
     }
   });
 
-  it("refuses user data and a public key that the policy does not speak of", async () => {
-    await expect(connect({ fields: { userData: utf8("x") } }).outcome).rejects.toThrowCode("ERR_USER_DATA_MISMATCH");
+  it("pitfall 13: refuses keys that the document does not bind: a parent's own among them", async () => {
+    const own = base64Of(published([await generateKeyPair(KEM_X25519_HKDF_SHA256, 0)]));
+    const cases: Omit<FakeParentOptions, "maker">[] = [
+      { editAttestation: (answer) => ({ ...answer, keyConfigurations: own }) },
+      { editAttestation: (answer) => ({ ...answer, tlsKey: "AAAA" }) },
+      { fields: { userData: null } },
+      { fields: { userData: utf8("x") } },
+    ];
+    for (const parent of cases) {
+      const { outcome, sent } = connect(parent);
+      await expect(outcome).rejects.toThrowCode("ERR_USER_DATA_MISMATCH");
+      expect(sent).toHaveLength(1);
+    }
+  });
+
+  it("refuses a public key, which no document for clients has", async () => {
     await expect(connect({ fields: { publicKey: utf8("x") } }).outcome).rejects.toThrowCode("ERR_PUBLIC_KEY");
   });
 
@@ -142,7 +162,7 @@ describe("an enclave that is not", () => {
     const cases: Omit<FakeParentOptions, "maker">[] = [
       { fields: { nonce: null } },
       { fields: { pcrs: await debugPcrs() } },
-      { answer: () => json({ document: "AAAA" }) },
+      { answer: () => json({ document: "AAAA", keyConfigurations: "AAAA" }) },
       { answer: () => json({}, 500) },
     ];
     for (const parent of cases) {
@@ -155,26 +175,43 @@ describe("an enclave that is not", () => {
 
 describe("a parent that does not answer as it should", () => {
   it("hands on the code of a problem document", async () => {
-    const refusal = () =>
-      new Response(JSON.stringify(problemOf("ERR_BUSY", "r-1")), {
-        status: 503,
-        headers: { "content-type": PROBLEM_JSON },
-      });
-    await expect(connect({ answer: refusal }).outcome).rejects.toThrowCode("ERR_BUSY");
+    for (const code of ["ERR_BUSY", "ERR_NSM", "ERR_TIMEOUT"] as const) {
+      await expect(connect({ answer: () => problem(code) }).outcome).rejects.toThrowCode(code);
+    }
   });
 
-  it("calls a refusal without a known code an internal error", async () => {
-    for (const body of ["<html>", JSON.stringify({ ...problemOf("ERR_BUSY", "r-1"), code: "ERR_OF_TOMORROW" })]) {
-      const { outcome } = connect({ answer: () => new Response(body, { status: 502 }) });
-      await expect(outcome).rejects.toThrowCode("ERR_INTERNAL");
+  it("does not believe it where it speaks for the enclave, or without a known code", async () => {
+    const unknown = JSON.stringify({ ...problemOf("ERR_BUSY", "r-1"), code: "ERR_OF_TOMORROW" });
+    const answers = [
+      ...(["ERR_KMS_DENIED", "ERR_NOT_AUTHORIZED", "ERR_INTERNAL"] as const).map((code) => () => problem(code)),
+      () => new Response("<html>", { status: 502 }),
+      () => new Response(unknown, { status: 502, headers: { "content-type": PROBLEM_JSON } }),
+      () => new Response(JSON.stringify(problemOf("ERR_BUSY", "r-1")), { status: 503 }), // of another media type
+    ];
+    for (const answer of answers) {
+      await expect(connect({ answer }).outcome).rejects.toThrowCode("ERR_ENCLAVE_UNAVAILABLE");
     }
   });
 
   it("refuses what is not of the expected form", async () => {
-    const bodies = ["", "{", "[]", "{}", '{"document":"%%%"}', '{"document":"AAAA","more":1}', '{"document":""}'];
+    const keys = '"keyConfigurations":"AAAA"';
+    const bodies = [
+      ...["", "{", "[]", "{}", `{"document":"%%%",${keys}}`, `{"document":"",${keys}}`, '{"document":"AAAA"}'],
+      `{"document":"AAAA",${keys},"more":1}`,
+    ];
     for (const body of bodies) {
       await expect(connect({ answer: () => new Response(body) }).outcome).rejects.toThrowCode("ERR_MESSAGE_MALFORMED");
     }
+  });
+
+  it("refuses key configurations that are none, though an enclave vouch for them", async () => {
+    const keyConfigurations = Uint8Array.of(0, 1, 2);
+    const userData = await endpointKeysUserData({ keyConfigurations, tlsKey: undefined });
+    const { outcome } = connect({
+      fields: { userData },
+      editAttestation: (answer) => ({ ...answer, keyConfigurations: base64Of(keyConfigurations) }),
+    });
+    await expect(outcome).rejects.toThrowCode("ERR_OHTTP_MALFORMED");
   });
 
   it("refuses text that is not UTF-8", async () => {
@@ -249,14 +286,30 @@ describe("a program's mistakes are TypeErrors, and nothing is sent", () => {
       pcrs: [reference, { 4: reference[0], 8: reference[0] }],
     }),
     "a nonce of the caller's": untyped({ ...EXAMPLE_POLICY, nonce: { kind: "unused", because: "why not" } }),
+    "a configuration that is pinned without PCR16": untyped({ ...EXAMPLE_POLICY, configuration: "pinned" }),
+    "a second alternative without PCR16": untyped({
+      ...EXAMPLE_POLICY,
+      pcrs: [{ ...reference, 16: reference[0] }, reference],
+      configuration: "pinned",
+    }),
+    "a configuration that is not pinned, without a reason": untyped({
+      ...EXAMPLE_POLICY,
+      configuration: { kind: "unused", because: " " },
+    }),
+    "a configuration in other words": untyped({ ...EXAMPLE_POLICY, configuration: "any" }),
     "no policy": untyped(undefined),
     ...Object.fromEntries(
-      (["pcrs", "freshness", "debug", "userData", "publicKey"] as const).map((dimension) => {
+      (["pcrs", "configuration", "freshness", "debug"] as const).map((dimension) => {
         const { [dimension]: _left, ...rest } = EXAMPLE_POLICY;
         return [`no ${dimension}`, untyped(rest)];
       }),
     ),
     "a deadline of zero": { deadlineMs: 0 },
+    "an age of zero": { attestationMaxAgeMs: 0 },
+    "half a retry": { maxRetries: 0.5 },
+    "a retry without a pause": { retryDelayMs: 0 },
+    "a token that is none": { token: 5 as unknown as string },
+    "a key to prove possession with, and no token": { proofKey },
   };
   for (const [title, options] of Object.entries(mistakes)) {
     it(title, async () => {

@@ -1,27 +1,26 @@
 /** The operations of a connected enclave: bytes here, base64 there, and answers that are held to their form. */
 import { describe, expect, it } from "vitest";
+import type { ConnectOptions } from "../../client/connect.js";
 import { connectEnclave } from "../../client/connect.js";
 import { utf8 } from "../../shared/bytes.js";
-import { base64Of, problemOf } from "../../shared/wire.js";
+import { generateProofKey, hashOfToken } from "../../shared/proof-of-possession.js";
+import { base64Of } from "../../shared/wire.js";
 import { createDocumentMaker } from "../../simulator/nsm/document.js";
 import { INSTANCE_ID, NOW, testPki } from "../simulator/fixtures.js";
-import type { Sent } from "./parent.js";
-import { EXAMPLE_POLICY, fakeParent, json, streamed } from "./parent.js";
+import type { FakeParentOptions, Inner, Opened } from "./parent.js";
+import { EXAMPLE_POLICY, fakeParent, refusal } from "./parent.js";
 
 const KEY = "arn:aws:kms:us-east-1:111122223333:key/12345678-1234-1234-1234-123456789012";
 const pki = await testPki();
 const maker = await createDocumentMaker({ pki, instanceId: INSTANCE_ID });
 
-/** A connected enclave whose operations `answer` answers, and what was sent to them. */
-async function connected(answer: (sent: Sent) => Response | Promise<Response>, deadlineMs = 5_000) {
-  const { fetch, sent } = fakeParent({
-    maker,
-    answer: (request) => (request.method === "POST" ? answer(request) : undefined),
-  });
+/** A connected enclave whose operations `serve` answers, and what it found in the requests. */
+async function connected(serve: NonNullable<FakeParentOptions["serve"]>, options: Partial<ConnectOptions> = {}) {
+  const { fetch, sent, opened } = fakeParent({ maker, serve });
   const { trustAnchor } = pki;
-  const options = { trustAnchor, policy: EXAMPLE_POLICY, clock: () => NOW, fetch, deadlineMs };
-  const enclave = await connectEnclave("http://parent.test", options);
-  return { enclave, operations: () => sent.slice(1) };
+  const given = { trustAnchor, policy: EXAMPLE_POLICY, clock: () => NOW, fetch, ...options };
+  const enclave = await connectEnclave("http://parent.test", given);
+  return { enclave, sent, operations: () => opened };
 }
 
 const honest = {
@@ -29,8 +28,9 @@ const honest = {
   "/v1/data-keys": { plaintext: base64Of(new Uint8Array(32)), ciphertext: base64Of(utf8("sealed")), keyId: KEY },
   "/v1/random": { random: base64Of(utf8("1234")) },
   "/v1/messages/decrypt": { plaintext: base64Of(utf8("hello")), encryptionContext: { tenant: "acme" } },
+  "/v1/functions/score": { output: { score: 7 } },
 } as const;
-const answerHonestly = ({ path }: Sent): Response => json(honest[path as keyof typeof honest]);
+const answerHonestly = ({ path }: Opened): Inner => ({ body: honest[path as keyof typeof honest] });
 
 describe("operations", () => {
   it("decrypt sends what it was given and returns bytes", async () => {
@@ -66,6 +66,71 @@ describe("operations", () => {
   });
 });
 
+describe("functions", () => {
+  it("are called by name, with a ciphertext, a message or neither, and an input", async () => {
+    const { enclave, operations } = await connected(answerHonestly);
+    const ciphertext = utf8("sealed");
+    const output = await enclave.callFunction("score", { ciphertext, keyId: KEY, input: { limit: 3 } });
+    expect(output).toEqual({ score: 7 });
+    await enclave.callFunction("score", { message: utf8("message"), encryptionContext: { tenant: "acme" } });
+    await enclave.callFunction("score", {});
+    expect(operations()).toMatchObject([
+      { path: "/v1/functions/score", body: { ciphertext: base64Of(ciphertext), keyId: KEY, input: { limit: 3 } } },
+      { path: "/v1/functions/score", body: { message: base64Of(utf8("message")) } },
+      { path: "/v1/functions/score", body: {} },
+    ]);
+  });
+});
+
+describe("who calls", () => {
+  const token = "header.claims.signature";
+
+  it("is told inside the sealed request and nowhere else", async () => {
+    const { enclave, operations, sent } = await connected(answerHonestly, { token });
+    await enclave.random(4);
+    expect(operations()[0]?.fields).toEqual({
+      "content-type": "application/json",
+      date: NOW.toUTCString(),
+      authorization: `Bearer ${token}`,
+    });
+    const outer = JSON.stringify(sent.map(({ path, init }) => [path, init.headers]));
+    expect(outer).not.toContain(token);
+    for (const { body } of sent) expect(Buffer.from(body ?? "").includes(token)).toBe(false);
+  });
+
+  it("is asked for with every call", async () => {
+    let asked = 0;
+    const { enclave, operations } = await connected(answerHonestly, { token: async () => `token-${asked++}` });
+    await enclave.random(4);
+    await enclave.random(4);
+    expect(operations().map(({ fields }) => fields.authorization)).toEqual(["Bearer token-0", "Bearer token-1"]);
+  });
+
+  it("with a bound token comes with a proof for each request, of this token and this path", async () => {
+    const proofKey = await generateProofKey();
+    const { enclave, operations } = await connected(answerHonestly, { token, proofKey });
+    await enclave.random(4);
+    await enclave.decrypt({ ciphertext: utf8("x") });
+    const proofs = operations().map(({ fields }) => {
+      expect(fields.authorization).toBe(`DPoP ${token}`);
+      return JSON.parse(Buffer.from(fields.dpop?.split(".")[1] ?? "", "base64url").toString());
+    });
+    const common = { htm: "POST", ath: await hashOfToken(token), iat: Math.floor(NOW.getTime() / 1000) };
+    expect(proofs).toMatchObject([
+      { ...common, htu: "https://enclave.invalid/v1/random" },
+      { ...common, htu: "https://enclave.invalid/v1/decrypt" },
+    ]);
+    expect(proofs[0].jti).not.toBe(proofs[1].jti);
+  });
+
+  it("a source of tokens that fails is told as it is, and nothing is sent", async () => {
+    const failure = new Error("the identity provider is down");
+    const { enclave, sent } = await connected(answerHonestly, { token: () => Promise.reject(failure) });
+    await expect(enclave.random(4)).rejects.toBe(failure);
+    expect(sent).toHaveLength(1);
+  });
+});
+
 describe("refusals", () => {
   it("requests that no enclave would take are not sent", async () => {
     const { enclave, operations } = await connected(answerHonestly);
@@ -75,28 +140,33 @@ describe("refusals", () => {
       () => enclave.random(0),
       () => enclave.random(1025),
       () => enclave.generateDataKey({ keyId: "", keySpec: "AES_256" }),
+      () => enclave.callFunction("score", { ciphertext: new Uint8Array() }),
     ];
     for (const call of wrong) await expect(call()).rejects.toThrowCode("ERR_MESSAGE_MALFORMED");
     expect(operations()).toEqual([]);
   });
 
   it("a refusal of the enclave arrives with its code", async () => {
-    const { enclave } = await connected(() => json(problemOf("ERR_KMS_DENIED", "r-1"), 403));
-    await expect(enclave.decrypt({ ciphertext: utf8("x") })).rejects.toThrowCode("ERR_KMS_DENIED");
+    for (const code of ["ERR_KMS_DENIED", "ERR_NOT_AUTHORIZED", "ERR_FUNCTION_REFUSED", "ERR_REPLAYED"] as const) {
+      const { enclave } = await connected(() => refusal(code));
+      await expect(enclave.decrypt({ ciphertext: utf8("x") })).rejects.toThrowCode(code);
+    }
   });
 
   it("an answer that lacks a field, has one more, or is not base64 is refused", async () => {
     const { keyId: _keyId, ...lacking } = honest["/v1/decrypt"];
     for (const body of [lacking, { ...honest["/v1/decrypt"], more: 1 }, { plaintext: "a", keyId: KEY }]) {
-      const { enclave } = await connected(() => json(body));
+      const { enclave } = await connected(() => ({ body }));
       await expect(enclave.decrypt({ ciphertext: utf8("x") })).rejects.toThrowCode("ERR_MESSAGE_MALFORMED");
     }
   });
 
   it("pitfall 15: an answer over its limit is refused, and one without an end given up", async () => {
-    const large = await connected(() => streamed([new Uint8Array(33 * 1024)], "ends"));
+    const large = await connected(() => ({ body: new Uint8Array(33 * 1024) })); // within what its sealed form may have
     await expect(large.enclave.random(1)).rejects.toThrowCode("ERR_MESSAGE_TOO_LARGE");
-    const slow = await connected(() => streamed([utf8("{")], "hangs"), 50);
+    const larger = await connected(() => ({ body: new Uint8Array(66 * 1024) }));
+    await expect(larger.enclave.random(1)).rejects.toThrowCode("ERR_MESSAGE_TOO_LARGE");
+    const slow = await connected(() => new Promise(() => undefined), { deadlineMs: 50 });
     await expect(slow.enclave.random(1)).rejects.toThrowCode("ERR_TIMEOUT");
   });
 

@@ -1,6 +1,6 @@
 /** The demo and the development stack as a newcomer starts them: the built command, real processes, nothing left behind. */
 import type { ChildProcess } from "node:child_process";
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -69,13 +69,19 @@ function processesNaming(text: string): string[] {
   });
 }
 
-const STEPS = ["aws", "key", "boot", "encrypt", "verify", "decrypt", "data-key"];
+const STEPS = ["aws", "key", "boot", "encrypt", "token", "verify", "decrypt", "data-key", "stream"];
 
 /** Who refuses what, with which code. */
 const REFUSALS: Readonly<Record<string, readonly string[]>> = {
   "no-attestation": ["kms AccessDeniedException", "kms AccessDeniedException"],
-  "wrong-context": ["kms ERR_KMS_DENIED", "kms ERR_KMS_REFUSED"],
+  "wrong-context": ["enclave ERR_NOT_AUTHORIZED", "kms ERR_KMS_DENIED", "kms ERR_KMS_REFUSED"],
   replay: ["client ERR_NONCE_MISMATCH"],
+  "read-traffic": ["parent ERR_DECRYPTION_FAILED"],
+  "replayed-request": ["enclave ERR_REPLAYED"],
+  "substituted-key": ["client ERR_USER_DATA_MISMATCH"],
+  "no-token": ["enclave ERR_TOKEN_MISSING", "enclave ERR_CHANNEL_CLOSED"],
+  "stolen-token": ["enclave ERR_TOKEN_BINDING", "enclave ERR_TOKEN_BINDING"],
+  "forged-answer": ["client ERR_DECRYPTION_FAILED", "client ERR_DECRYPTION_FAILED"],
   "changed-image": ["client ERR_PCR_MISMATCH", "kms ERR_KMS_DENIED"],
   "debug-mode": ["client ERR_DEBUG_ENCLAVE", "kms ERR_KMS_DENIED"],
   "changed-configuration": ["client ERR_PCR_MISMATCH", "kms ERR_KMS_DENIED"],
@@ -117,9 +123,9 @@ describe("nitro-decrypt demo", () => {
     while (event.id !== "decrypt") event = await demo.next();
     expect(event.saw).toEqual({
       client: expect.stringContaining("only the enclave sees"),
-      parent: expect.stringContaining("relayed POST /v1/decrypt: OK"),
+      parent: expect.stringContaining("relayed POST /v1/sealed: OK"),
       kms: expect.stringMatching(/Decrypt by assumed-role\/enclave-parent.*attested: PCR0/),
-      enclave: expect.stringContaining("decrypt with key/"),
+      enclave: expect.stringMatching(/idp\/alice: permit, by policy own-tenant\ndecrypt with key\//),
     });
     demo.child.kill("SIGINT");
     const { exitCode, stderr } = await demo.rest();
@@ -129,22 +135,39 @@ describe("nitro-decrypt demo", () => {
   });
 });
 
+const OPENED = { status: 0, stdout: "a secret from nitro-decrypt dev", stderr: "" };
+
+/** The command that `dev` prints, with its files. */
+function decryptCommand(ready: Readonly<Record<string, unknown>>, { url }: { readonly url: string }) {
+  const { pcrs, token, ciphertext } = ready.files as Record<"pcrs" | "token" | "ciphertext", string>;
+  const attested = ["--pcrs", pcrs, "--root", String(ready.rootFile), "--token", token];
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    [MAIN, "decrypt", "--url", url, ...attested, "--context", "tenant=acme"],
+    { input: readFileSync(ciphertext), encoding: "utf8", timeout: 30_000 },
+  );
+  return { status, stdout, stderr };
+}
+
+const FREE_PORTS = ["--listen", "127.0.0.1:0", "--tls-listen", "127.0.0.1:0"];
+
 describe("nitro-decrypt dev", () => {
   it("serves until SIGTERM, which ends every process with exit code 0", async () => {
-    const dev = start("dev", "--json", "--listen", "127.0.0.1:0");
+    const dev = start("dev", "--json", ...FREE_PORTS);
     const ready = await dev.next();
     expect(ready).toMatchObject({ event: "ready", service: "dev" });
     const { sha256 } = ready.trustAnchor as { sha256: string };
-    const pcrs = ready.pcrs as { 0: string; 1: string; 2: string };
+    const pcrs = ready.pcrs as { 0: string; 1: string; 2: string; 16: string };
+    const files = ready.files as { token: string };
     const enclave = await connectEnclave(String(ready.url), {
       trustAnchor: trustAnchorFromSha256("simulated", sha256),
       policy: {
         pcrs: [pcrs],
+        configuration: "pinned",
         freshness: { kind: "within", seconds: 60, skewSeconds: 5 },
         debug: "reject",
-        userData: { kind: "absent" },
-        publicKey: { kind: "absent" },
       },
+      token: readFileSync(files.token, "utf8"),
     });
     const encryptionContext = { tenant: "acme" };
     const dataKey = await enclave.generateDataKey({
@@ -155,6 +178,8 @@ describe("nitro-decrypt dev", () => {
     expect(await enclave.decrypt({ ciphertext: dataKey.ciphertext, encryptionContext })).toMatchObject({
       plaintext: dataKey.plaintext,
     });
+    expect(decryptCommand(ready, { url: String(ready.url) })).toEqual(OPENED);
+    expect(decryptCommand(ready, { url: `tls://${ready.tls}` })).toEqual(OPENED);
     expect(processesNaming(dev.temporary)).not.toEqual([]); // the positive control of what follows
     dev.child.kill("SIGTERM");
     expect(await dev.rest()).toMatchObject({ events: [], exitCode: 0 });
@@ -163,7 +188,7 @@ describe("nitro-decrypt dev", () => {
   });
 
   it("leaves no process behind when it is killed", async () => {
-    const dev = start("dev", "--json", "--listen", "127.0.0.1:0");
+    const dev = start("dev", "--json", ...FREE_PORTS);
     await dev.next();
     expect(processesNaming(dev.temporary)).not.toEqual([]);
     dev.child.kill("SIGKILL");
@@ -171,7 +196,7 @@ describe("nitro-decrypt dev", () => {
   });
 
   it("says why it cannot start", async () => {
-    const { exitCode, events } = await start("dev", "--json", "--listen", "192.0.2.1:1").rest();
+    const { exitCode, events } = await start("dev", "--json", ...FREE_PORTS, "--listen", "192.0.2.1:1").rest();
     expect(exitCode).toBe(1);
     expect(events).toEqual([{ error: { code: "ERR_ADDRESS", message: expect.stringContaining("main parent: ") } }]);
   });

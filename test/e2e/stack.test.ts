@@ -5,7 +5,8 @@ import { describe, expect, it } from "vitest";
 import { AWS_NITRO_ENCLAVES_ROOT_G1, connectEnclave } from "../../client/index.js";
 import { utf8 } from "../../shared/bytes.js";
 import type { ErrorCode } from "../../shared/errors.js";
-import { PROBLEM_JSON } from "../../shared/wire.js";
+import { base64Of, PROBLEM_JSON } from "../../shared/wire.js";
+import { TENANT_POLICIES } from "../support/authorization.js";
 import type { Stack } from "./stack.js";
 import { ALIAS, CONTEXT, startStack } from "./stack.js";
 
@@ -25,6 +26,17 @@ async function messageFor({ operator, keyArn }: Stack): Promise<Uint8Array> {
   const commitmentPolicy = CommitmentPolicy.REQUIRE_ENCRYPT_REQUIRE_DECRYPT;
   const sdk = buildClient({ commitmentPolicy, maxEncryptedDataKeys: 1 });
   return new Uint8Array((await sdk.encrypt(keyring, SECRET, { encryptionContext: CONTEXT, suiteId: 0x0478 })).result);
+}
+
+/** A request over the plain channel, as an application without the client would make it. */
+async function plain({ parent, token }: Stack, operation: string, body: object) {
+  const headers = { "content-type": "application/json", authorization: `Bearer ${token}` };
+  const response = await fetch(`${parent.url}/v1/${operation}`, {
+    method: "POST",
+    headers,
+    body: JSON.stringify(body),
+  });
+  return { status: response.status, body: await response.json() };
 }
 
 describe("an enclave that reaches KMS through the tunnel", () => {
@@ -162,21 +174,57 @@ describe("refusals", () => {
     }
   });
 
-  it("a closed parent channel still attests, and serves no operation", async () => {
-    const stack = await startStack({ channel: "closed" });
+  it("the plain channel is closed but for what the configuration opens; sealed requests pass", async () => {
+    const stack = await startStack({ openToParent: ["random"] });
     const enclave = await stack.connect();
     const ciphertext = await stack.encrypt(SECRET);
-    const calls = [
-      () => enclave.decrypt({ ciphertext, encryptionContext: CONTEXT }),
-      () => enclave.generateDataKey({ keyId: stack.keyArn, keySpec: "AES_256", encryptionContext: CONTEXT }),
-      () => enclave.random(1),
-    ];
-    for (const call of calls) await expect(call()).rejects.toThrowCode("ERR_CHANNEL_CLOSED");
+    await expect(enclave.decrypt({ ciphertext, encryptionContext: CONTEXT })).resolves.toMatchObject({
+      plaintext: SECRET,
+    });
+    const body = { ciphertext: base64Of(ciphertext), encryptionContext: CONTEXT };
+    const refusal = await plain(stack, "decrypt", body);
+    expect(refusal).toMatchObject({ status: 403, body: { code: "ERR_CHANNEL_CLOSED" } });
+    expect(await plain(stack, "random", { numberOfBytes: 1 })).toMatchObject({ status: 200 });
+  });
+
+  it("who has no token, or may not, gets nothing; KMS is not asked for him", async () => {
+    const stack = await startStack({ authorization: { policies: TENANT_POLICIES } });
+    const ciphertext = await stack.encrypt(SECRET);
+    const calls = stack.simulation.kms.auditLog.records.length;
+    const input = { ciphertext, encryptionContext: CONTEXT };
+    const { trustAnchor } = stack.simulation;
+    const nobody = await connectEnclave(stack.parent.url, { trustAnchor, policy: stack.policy });
+    await expect(nobody.decrypt(input)).rejects.toThrowCode("ERR_TOKEN_MISSING");
+    const stranger = await stack.connect(); // of tenant a, the context is acme's
+    await expect(stranger.decrypt(input)).rejects.toThrowCode("ERR_NOT_AUTHORIZED");
+    expect(stack.simulation.kms.auditLog.records).toHaveLength(calls);
+  });
+
+  it("pitfall 14: what passes through the parent holds nothing of a request or its answer", async () => {
+    const stack = await startStack();
+    const carried: Uint8Array[] = [];
+    const recording: typeof fetch = async (input, init) => {
+      if (init?.body instanceof Uint8Array) carried.push(init.body);
+      const response = await fetch(input, init);
+      carried.push(new Uint8Array(await response.clone().arrayBuffer()));
+      return response;
+    };
+    const { trustAnchor } = stack.simulation;
+    const options = { trustAnchor, policy: stack.policy, token: stack.token, fetch: recording };
+    const enclave = await connectEnclave(stack.parent.url, options);
+    const ciphertext = await stack.encrypt(SECRET);
+    const { plaintext } = await enclave.decrypt({ ciphertext, encryptionContext: CONTEXT });
+    expect(plaintext).toEqual(SECRET);
+    const seen = carried.map((bytes) => Buffer.from(bytes).toString("latin1")).join();
+    for (const text of [stack.token, base64Of(ciphertext), base64Of(SECRET), "only the enclave", CONTEXT.tenant]) {
+      expect(seen).not.toContain(text);
+    }
+    expect(carried.length).toBe(3); // the document; the sealed request and its answer
   });
 
   it("every refusal is a problem document with a code and a request id", async () => {
-    const { parent } = await startStack();
-    const headers = { "content-type": "application/json" };
+    const { parent, token } = await startStack({ openToParent: ["decrypt", "random"] });
+    const headers = { "content-type": "application/json", authorization: `Bearer ${token}` };
     const requests: readonly [ErrorCode, string, RequestInit][] = [
       ["ERR_NOT_FOUND", "/v1/nothing", { method: "POST", headers, body: "{}" }],
       ["ERR_MESSAGE_MALFORMED", "/v1/random", { method: "POST", headers, body: "{}" }],

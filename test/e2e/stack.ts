@@ -15,6 +15,8 @@ import { pcr16OfConfiguration } from "../../shared/attestation/pcr.js";
 import { toHex, utf8 } from "../../shared/bytes.js";
 import type { Simulation } from "../../simulator/simulation.js";
 import { startSimulation } from "../../simulator/simulation.js";
+import type { Json } from "../support/authorization.js";
+import { authorizationFor, issuerForTest } from "../support/authorization.js";
 import { testFolder } from "../support/folder.js";
 import type { Credentials } from "../support/simulated-kms.js";
 import { kmsClient } from "../support/simulated-kms.js";
@@ -27,20 +29,26 @@ export interface Stack {
   readonly parent: Parent;
   readonly policy: EnclavePolicy;
   readonly keyArn: string;
+  /** A caller's; `connect` uses it. */
+  readonly token: string;
   /** The administrator, who also encrypts. */
   readonly operator: KMSClient;
   readonly role: KMSClient;
   encrypt(plaintext: Uint8Array, context?: Readonly<Record<string, string>>): Promise<Uint8Array>;
-  connect(): Promise<ConnectedEnclave>;
+  connect(token?: string): Promise<ConnectedEnclave>;
 }
 
 export interface StackVariation {
   readonly transport?: "tunnel" | "gateway";
-  readonly channel?: "reveal" | "closed";
+  /** The operations that answer the parent in plain; none unless given. */
+  readonly openToParent?: readonly string[];
+  readonly authorization?: Json;
 }
 
 /** Starts everything; it is closed when the test is over. */
-export async function startStack({ transport = "tunnel", channel = "reveal" }: StackVariation = {}): Promise<Stack> {
+export async function startStack(variation: StackVariation = {}): Promise<Stack> {
+  const { transport = "tunnel", openToParent = [], authorization = {} } = variation;
+  const { issuer, token } = await issuerForTest();
   const simulation = await startSimulation();
   onTestFinished(() => simulation.close());
   const { kms, region, trustAnchor } = simulation;
@@ -57,7 +65,8 @@ export async function startStack({ transport = "tunnel", channel = "reveal" }: S
     JSON.stringify({
       version: 1,
       kms: { region, keys: [{ arn: keyArn, aliases: [ALIAS] }], transport, roots: [kms.caCertificate] },
-      channels: { parent: channel },
+      channels: { parent: openToParent, tls: { certificate: "generated" } },
+      authorization: authorizationFor(issuer, authorization),
     }),
   );
   const pcrs = { ...imagePcrs(simulation), 16: toHex(await pcr16OfConfiguration(configuration)) };
@@ -69,12 +78,11 @@ export async function startStack({ transport = "tunnel", channel = "reveal" }: S
     pcrs: [pcrs],
     freshness: { kind: "within", seconds: 60, skewSeconds: 5 },
     debug: "reject",
-    userData: { kind: "absent" },
-    publicKey: { kind: "absent" },
+    configuration: "pinned",
   };
   return {
-    ...{ simulation, parent, policy, keyArn, operator, role },
-    connect: () => connectEnclave(parent.url, { trustAnchor, policy }),
+    ...{ simulation, parent, policy, keyArn, token, operator, role },
+    connect: (given = token) => connectEnclave(parent.url, { trustAnchor, policy, token: given }),
     encrypt: async (Plaintext, EncryptionContext = CONTEXT) => {
       const answer = await operator.send(new EncryptCommand({ KeyId: keyArn, Plaintext, EncryptionContext }));
       return answer.CiphertextBlob ?? new Uint8Array();
@@ -92,9 +100,10 @@ async function startEnclaveAndParent(
   role: KMSClient,
 ): Promise<Parent> {
   const folder = testFolder();
-  const [listen, tunnel, services] = ["enclave", "tunnel", "services"].map((name) => `unix:${join(folder, name)}`);
-  if (listen === undefined || tunnel === undefined || services === undefined) throw new TypeError("three addresses");
-  const enclave = await createEnclave({ configuration, nsm, addresses: { listen, tunnel, services } });
+  const at = (name: string): string => `unix:${join(folder, name)}`;
+  const addresses = { listen: at("enclave"), tls: at("tls"), tunnel: at("tunnel"), services: at("services") };
+  const { tls, tunnel, services } = addresses;
+  const enclave = await createEnclave({ configuration, nsm, addresses });
   onTestFinished(() => enclave.close());
   const target = { host: "127.0.0.1", port: kms.port };
   const parent = await createParent({
@@ -102,6 +111,7 @@ async function startEnclaveAndParent(
     services,
     listen: { host: "127.0.0.1", port: 0 },
     tunnel: { listen: tunnel, target, allow: [target], maxConnections: 16 },
+    tls: { listen: { host: "127.0.0.1", port: 0 }, enclave: tls, maxConnections: 16 },
     gateway: { client: role },
     credentials: roleCredentials,
   });

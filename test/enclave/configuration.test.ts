@@ -4,12 +4,34 @@ import { describe, expect, it } from "vitest";
 import { parseConfiguration } from "../../enclave/configuration.js";
 import { utf8 } from "../../shared/bytes.js";
 import { ServiceError } from "../../shared/errors.js";
+import { createTokenIssuer } from "../../simulator/token-issuer.js";
+import { authorizationFor } from "../support/authorization.js";
 import { FOREIGN_KEY_ARN, KEY_ARN, OTHER_KEY_ARN } from "./fakes.js";
 
 type Document = Record<string, unknown>;
 
 const KMS = { region: "us-east-1", keys: [{ arn: KEY_ARN }], transport: "tunnel", roots: "amazon" };
-const BASE: Document = { version: 1, kms: KMS, channels: { parent: "closed" } };
+const AUTHORIZATION = authorizationFor(await createTokenIssuer());
+const [ISSUER = {}] = AUTHORIZATION.issuers as Document[];
+const BASE: Document = { version: 1, kms: KMS, channels: {}, authorization: AUTHORIZATION };
+
+const [ROOT = ""] = rootCertificates;
+const GENERATED = { certificate: "generated" };
+const PROVIDED = {
+  certificate: "provided",
+  chain: [ROOT],
+  privateKey: { ciphertext: "AAAA", keyId: KEY_ARN, encryptionContext: {} },
+  issuers: [ROOT],
+};
+
+const withSealed = (sealed: Document): Document => ({ ...BASE, channels: { sealed } });
+const withTls = (tls: Document): Document => ({ ...BASE, channels: { tls } });
+const withAuthorization = (changes: Document): Document => ({
+  ...BASE,
+  authorization: { ...AUTHORIZATION, ...changes },
+});
+const withIssuer = (changes: Document): Document => withAuthorization({ issuers: [{ ...ISSUER, ...changes }] });
+const withBudgets = (budgets: Document): Document => withAuthorization({ budgets });
 
 const parse = (document: unknown) => parseConfiguration(utf8(JSON.stringify(document)));
 
@@ -32,13 +54,54 @@ describe("parseConfiguration", () => {
     expect(configuration.limits).toMatchObject({ maxConcurrentRequests: 256, requestDeadlineSeconds: 30 });
   });
 
+  it("opens nothing to the parent, serves no TLS, and seals, unless it says otherwise", () => {
+    expect(parse(BASE).channels).toEqual({
+      parent: [],
+      sealed: { keyMaxAgeSeconds: 86_400, overlapSeconds: 3_600, windowSeconds: 60, maxRemembered: 100_000 },
+    });
+  });
+
+  it("limits callers where it does not say how, and logs nothing of their contexts", () => {
+    const { budgets, loggable, skewSeconds, maxTokenAgeSeconds } = parse(
+      withAuthorization({ budgets: undefined }),
+    ).authorization;
+    expect(budgets).toEqual({
+      requestsPerMinute: 600,
+      bytesPerMinute: 1024 ** 3,
+      maxConcurrent: 32,
+      maxPrincipals: 10_000,
+    });
+    expect(loggable).toEqual({ encryptionContext: [] });
+    expect([skewSeconds, maxTokenAgeSeconds]).toEqual([30, 3_600]);
+    const { proofOfPossession: _, ...issuer } = ISSUER;
+    expect(parse(withAuthorization({ issuers: [issuer] })).authorization.issuers[0]?.proofOfPossession).toBe(
+      "whereBound",
+    );
+  });
+
+  it("takes schema and policies as a text or as its lines", () => {
+    const { policies } = parse(
+      withAuthorization({ policies: ["// a", "permit(principal, action, resource);"] }),
+    ).authorization;
+    expect(policies).toBe("// a\npermit(principal, action, resource);");
+  });
+
+  it("takes a certificate that is generated, and one that is provided", () => {
+    expect(parse(withTls(GENERATED)).channels.tls).toEqual({ ...GENERATED, maxAgeSeconds: 604_800 });
+    expect(parse(withTls(PROVIDED)).channels.tls).toEqual({ ...PROVIDED, renewalCheckSeconds: 3_600 });
+  });
+
   it("takes the largest one", () => {
-    const [pem] = rootCertificates;
     const keys = [{ arn: KEY_ARN, aliases: ["alias/a", "alias/b"] }, { arn: OTHER_KEY_ARN }];
     const document = {
       ...BASE,
-      kms: { ...KMS, keys, transport: "gateway", roots: [pem] },
-      channels: { parent: "reveal" },
+      kms: { ...KMS, keys, transport: "gateway", roots: [ROOT] },
+      channels: {
+        parent: ["decrypt", "messages/decrypt", "functions/score"],
+        sealed: { keyMaxAgeSeconds: 604_800, overlapSeconds: 86_400, windowSeconds: 300, maxRemembered: 2_000_000 },
+        tls: PROVIDED,
+      },
+      authorization: { ...AUTHORIZATION, loggable: { encryptionContext: ["tenant"] }, skewSeconds: 0 },
       recipient: { maxAgeSeconds: 60, maxUses: 1, documentMaxAgeSeconds: 0 },
       limits: { maxConcurrentRequests: 1, requestDeadlineSeconds: 1, maxKmsConnections: 1, maxQueuedKmsRequests: 0 },
     };
@@ -48,7 +111,7 @@ describe("parseConfiguration", () => {
   it.each<[string, Document, string]>([
     ["an unknown field", { ...BASE, debug: true }, "debug"],
     ["an unknown field within", { ...BASE, kms: { ...KMS, endpoint: "https://evil" } }, "kms: Unrecognized key"],
-    ["an unknown channel", { ...BASE, channels: { parent: "closed", back: "reveal" } }, "channels: Unrecognized key"],
+    ["an unknown channel", { ...BASE, channels: { back: [] } }, "channels: Unrecognized key"],
     ["another version", { ...BASE, version: 2 }, "version"],
     ["no keys", { ...BASE, kms: { ...KMS, keys: [] } }, "kms.keys"],
     [
@@ -84,7 +147,48 @@ describe("parseConfiguration", () => {
     ["no roots", { ...BASE, kms: { ...KMS, roots: [] } }, "kms.roots"],
     ["no transport", { ...BASE, kms: { ...KMS, transport: undefined } }, "kms.transport"],
     ["no channels", { ...BASE, channels: undefined }, "channels"],
-    ["another state of the channel", { ...BASE, channels: { parent: "open" } }, "channels.parent"],
+    ["a state in place of operations", { ...BASE, channels: { parent: "reveal" } }, "channels.parent"],
+    ["no name of an operation", { ...BASE, channels: { parent: ["decrypt", "../decrypt"] } }, "channels.parent.1"],
+    ["sealed requests switched off", withSealed({ enabled: false }), "channels.sealed: Unrecognized key"],
+    ["sealed keys younger than a minute", withSealed({ keyMaxAgeSeconds: 59 }), "channels.sealed.keyMaxAgeSeconds"],
+    ["sealed keys older than a week", withSealed({ keyMaxAgeSeconds: 604_801 }), "channels.sealed.keyMaxAgeSeconds"],
+    [
+      "an overlap longer than the age of keys",
+      withSealed({ keyMaxAgeSeconds: 600, overlapSeconds: 601 }),
+      "channels.sealed.overlapSeconds: expected at most keyMaxAgeSeconds",
+    ],
+    ["a window that no clock hits", withSealed({ windowSeconds: 4 }), "channels.sealed.windowSeconds"],
+    ["a window of hours", withSealed({ windowSeconds: 301 }), "channels.sealed.windowSeconds"],
+    ["a replay store for nothing", withSealed({ maxRemembered: 999 }), "channels.sealed.maxRemembered"],
+    ["a certificate from elsewhere", withTls({ certificate: "acme" }), "channels.tls.certificate"],
+    ["a generated certificate with a chain", withTls({ ...GENERATED, chain: [] }), "channels.tls: Unrecognized key"],
+    ["a generated certificate for minutes", withTls({ ...GENERATED, maxAgeSeconds: 3_599 }), "tls.maxAgeSeconds"],
+    ["a provided certificate without chain", withTls({ ...PROVIDED, chain: [] }), "channels.tls.chain"],
+    ["a private key in the clear", withTls({ ...PROVIDED, privateKey: ROOT }), "channels.tls.privateKey"],
+    ["issuers that are no certificates", withTls({ ...PROVIDED, issuers: ["CA"] }), "channels.tls.issuers.0"],
+    ["no issuers of certificates", withTls({ ...PROVIDED, issuers: [] }), "channels.tls.issuers"],
+    ["a renewal check every second", withTls({ ...PROVIDED, renewalCheckSeconds: 1 }), "tls.renewalCheckSeconds"],
+    ["no authorization", { ...BASE, authorization: undefined }, "authorization"],
+    ["authorization switched off", { ...BASE, authorization: "none" }, "authorization"],
+    ["no issuers of tokens", withAuthorization({ issuers: [] }), "authorization.issuers"],
+    ["an issuer without keys", withIssuer({ jwks: { keys: [] } }), "authorization.issuers.0.jwks.keys"],
+    ["an issuer whose keys are fetched", withIssuer({ jwks: "https://idp.example/jwks" }), "issuers.0.jwks"],
+    ["an issuer for every audience", withIssuer({ audiences: [] }), "authorization.issuers.0.audiences"],
+    ["a symmetric algorithm", withIssuer({ algorithms: ["HS256"] }), "authorization.issuers.0.algorithms.0"],
+    ["the algorithm none", withIssuer({ algorithms: ["none"] }), "authorization.issuers.0.algorithms.0"],
+    ["no algorithm", withIssuer({ algorithms: [] }), "authorization.issuers.0.algorithms"],
+    ["an issuer whose name holds a slash", withIssuer({ name: "idp/a" }), "authorization.issuers.0.name"],
+    ["another rule for proofs", withIssuer({ proofOfPossession: "never" }), "issuers.0.proofOfPossession"],
+    ["tokens of any age", withAuthorization({ maxTokenAgeSeconds: 86_401 }), "authorization.maxTokenAgeSeconds"],
+    ["a clock that is out by an hour", withAuthorization({ skewSeconds: 3_600 }), "authorization.skewSeconds"],
+    ["no schema", withAuthorization({ schema: undefined }), "authorization.schema: expected a text"],
+    ["no policies", withAuthorization({ policies: undefined }), "authorization.policies: expected a text"],
+    ["policies in JSON", withAuthorization({ policies: {} }), "authorization.policies: expected a text"],
+    ["no requests", withBudgets({ requestsPerMinute: 0 }), "authorization.budgets.requestsPerMinute"],
+    ["no bytes", withBudgets({ bytesPerMinute: 1_023 }), "authorization.budgets.bytesPerMinute"],
+    ["no place", withBudgets({ maxConcurrent: 0 }), "authorization.budgets.maxConcurrent"],
+    ["no principals", withBudgets({ maxPrincipals: 0 }), "authorization.budgets.maxPrincipals"],
+    ["a context that is logged whole", withAuthorization({ loggable: { encryptionContext: "*" } }), "loggable"],
     [
       "a document age beyond what KMS takes",
       { ...BASE, recipient: { documentMaxAgeSeconds: 241 } },
@@ -99,6 +203,8 @@ describe("parseConfiguration", () => {
   it("refuses what is no JSON, no UTF-8, or too long", () => {
     expect(() => parseConfiguration(utf8("{"))).toThrowCode("ERR_CONFIGURATION");
     expect(() => parseConfiguration(Uint8Array.of(0x22, 0xff, 0x22))).toThrowCode("ERR_CONFIGURATION");
-    expect(() => parseConfiguration(utf8(JSON.stringify(BASE).padEnd(300_000)))).toThrowCode("ERR_CONFIGURATION");
+    expect(() => parseConfiguration(utf8(JSON.stringify(BASE).padEnd(1024 * 1024 + 1)))).toThrowCode(
+      "ERR_CONFIGURATION",
+    );
   });
 });

@@ -11,7 +11,7 @@ const DOCUMENT = { kind: "Attestation", document: utf8("document") } as const;
 function setUp(limits = { deadlineMs: 1_000, maxWaiting: 64 }) {
   const device = new HeldNsm();
   const clock = new TestClock();
-  return { device, clock, nsm: new NsmClient(device, clock, limits) };
+  return { device, clock, nsm: new NsmClient(device, clock, { limits }) };
 }
 
 /** Says what becomes of a promise without waiting for it. */
@@ -108,6 +108,20 @@ describe("NsmClient", () => {
     await device.answer(DOCUMENT);
     await device.answer(RANDOM);
     expect(outcomes.map(({ outcome }) => outcome)).toEqual(["ERR_NSM", "ERR_NSM", "ERR_NSM", "ok"]);
+  });
+
+  it("tells of each document as it comes from the device, and of nothing else", async () => {
+    const device = new HeldNsm();
+    const seen: Uint8Array[] = [];
+    const nsm = new NsmClient(device, new TestClock(), { onDocument: (document) => void seen.push(document) });
+    const random = nsm.random();
+    await device.answer(RANDOM);
+    await random;
+    const attested = nsm.attest(FIELDS, "kms");
+    expect(seen).toEqual([]);
+    await device.answer(DOCUMENT);
+    await attested;
+    expect(seen).toEqual([DOCUMENT.document]);
   });
 
   it("leaves no timer behind", async () => {

@@ -6,7 +6,13 @@ import { buffer } from "node:stream/consumers";
 import { describe, expect, onTestFinished, test } from "vitest";
 import type { ErrorCode } from "../../shared/errors.js";
 import { ERRORS } from "../../shared/errors.js";
-import { MAX_MESSAGE_REQUEST_BYTES, MAX_REQUEST_BYTES, PROBLEM_JSON, problemOf } from "../../shared/wire.js";
+import {
+  MAX_MESSAGE_REQUEST_BYTES,
+  MAX_REQUEST_BYTES,
+  MAX_SEALED_BYTES,
+  PROBLEM_JSON,
+  problemOf,
+} from "../../shared/wire.js";
 import { collect, released } from "../support/streams.js";
 import { fakeEnclave, killServer, openParent } from "./fakes.js";
 
@@ -100,18 +106,57 @@ describe("relay", () => {
     expect(enclave.seen.map(({ line }) => line)).toEqual(["GET /attestation?nonce=A-_%41&x"]);
   });
 
-  test("makes a request id of its own, tells the enclave, and passes on no other header than the media type", async () => {
+  test("passes sealed requests on as the bytes that they are, both ways", async () => {
+    const seen: { line: string; type: string | undefined; body: Uint8Array }[] = [];
+    const { url } = await openParent(async (request, response) => {
+      const body = new Uint8Array(await buffer(request));
+      seen.push({ line: `${request.method} ${request.url}`, type: request.headers["content-type"], body });
+      response.writeHead(200, { "content-type": "message/ohttp-res" }).end(Uint8Array.of(0xff, 0, 0xfe));
+    });
+    const body = Uint8Array.of(0, 0xff, 0xc3, 0x28, 0x0d, 0x0a);
+    const headers = { "content-type": "message/ohttp-req" };
+    const response = await fetch(`${url}/v1/sealed`, { method: "POST", headers, body });
+    expect(response.headers.get("content-type")).toBe("message/ohttp-res");
+    expect(new Uint8Array(await response.arrayBuffer())).toEqual(Uint8Array.of(0xff, 0, 0xfe));
+    expect(seen).toEqual([{ line: "POST /v1/sealed", type: "message/ohttp-req", body }]);
+  });
+
+  test("passes calls of functions on by their names, and a connection that is lost does not call one twice", async () => {
+    const seen: string[] = [];
+    const { url } = await openParent((request, response) => {
+      request.resume().once("end", () => {
+        seen.push(String(request.url));
+        if (request.url === "/v1/functions/once") response.destroy();
+        else response.writeHead(200, JSON_TYPE).end("{}");
+      });
+    });
+    expect((await post(`${url}/v1/functions/credit-score`, "{}")).status).toBe(200); // the connection is kept
+    await expectProblem(await post(`${url}/v1/functions/once`, "{}"), "ERR_ENCLAVE_UNAVAILABLE");
+    expect(seen).toEqual(["/v1/functions/credit-score", "/v1/functions/once"]);
+    await expectProblem(await post(`${url}/v1/functions/a/b`, "{}"), "ERR_NOT_FOUND");
+  });
+
+  test("makes a request id of its own, tells the enclave, and passes on what the enclave looks at and no other header", async () => {
     const enclave = recordingEnclave();
     const { url } = await openParent(enclave.listener);
-    const sent = { ...JSON_TYPE, "x-request-id": "chosen-by-client", authorization: "Bearer x", cookie: "c=1" };
+    const sent = {
+      ...JSON_TYPE,
+      "x-request-id": "chosen-by-client",
+      authorization: "Bearer x",
+      dpop: "p",
+      cookie: "c=1",
+    };
     const response = await post(`${url}/v1/random`, "{}", sent);
     const headers = enclave.seen[0]?.headers ?? {};
     expect(headers["x-request-id"]).toMatch(UUID);
     expect(headers["x-request-id"]).toBe(response.headers.get("x-request-id"));
+    expect(headers).toMatchObject({ authorization: "Bearer x", dpop: "p" });
     expect(Object.keys(headers).sort()).toEqual([
+      "authorization",
       "connection",
       "content-length",
       "content-type",
+      "dpop",
       "host",
       "x-request-id",
     ]);
@@ -176,6 +221,7 @@ describe("bounds", () => {
   test.each([
     ["/v1/decrypt", MAX_REQUEST_BYTES],
     ["/v1/messages/decrypt", MAX_MESSAGE_REQUEST_BYTES],
+    ["/v1/functions/any", MAX_MESSAGE_REQUEST_BYTES],
   ])("pitfall 15: %s takes %d bytes and not one more, said in advance or not", async (path, limit) => {
     const enclave = recordingEnclave();
     const { url } = await openParent(enclave.listener);
@@ -188,6 +234,18 @@ describe("bounds", () => {
     const [answer] = await once(socket, "data");
     expect(String(answer)).toMatch(/^HTTP\/1\.1 413 /);
     expect(String(answer)).toContain("ERR_MESSAGE_TOO_LARGE");
+    expect(enclave.seen).toHaveLength(1);
+  });
+
+  test("pitfall 15: a sealed request has room for a whole message, sealed, and no more", async () => {
+    const enclave = recordingEnclave();
+    const { url } = await openParent(enclave.listener);
+    const headers = { "content-type": "message/ohttp-req" };
+    expect((await post(`${url}/v1/sealed`, "x".repeat(MAX_SEALED_BYTES), headers)).status).toBe(200);
+    await expectProblem(
+      await post(`${url}/v1/sealed`, "x".repeat(MAX_SEALED_BYTES + 1), headers),
+      "ERR_MESSAGE_TOO_LARGE",
+    );
     expect(enclave.seen).toHaveLength(1);
   });
 
@@ -434,6 +492,68 @@ describe("health, readiness, metrics", () => {
     expect(log.text()).toContain(response.headers.get("x-request-id"));
     expect(log.text()).toContain('"route":"/v1/decrypt","outcome":"OK"');
     expect(log.text()).not.toContain("SECRET");
+  });
+});
+
+describe("pages of other origins", () => {
+  const ORIGIN = "https://app.example";
+  const preflight = (url: string, path: string, origin: string) =>
+    fetch(`${url}${path}`, {
+      method: "OPTIONS",
+      headers: { origin, "access-control-request-method": "POST", "access-control-request-headers": "content-type" },
+    });
+
+  test.each(["/attestation", "/v1/sealed"])("that are named may use %s", async (path) => {
+    const { url } = await openParent(recordingEnclave().listener, { allowOrigins: [ORIGIN] });
+    const allowed = await preflight(url, path, ORIGIN);
+    expect([allowed.status, allowed.headers.get("access-control-allow-origin")]).toEqual([204, ORIGIN]);
+    expect(allowed.headers.get("access-control-allow-methods")).toContain("POST");
+    expect(allowed.headers.get("access-control-allow-headers")).toBe("content-type");
+    expect(allowed.headers.get("access-control-allow-credentials")).toBeNull();
+    const answer = await fetch(`${url}/attestation?nonce=x`, { headers: { origin: ORIGIN } });
+    expect(answer.headers.get("access-control-allow-origin")).toBe(ORIGIN);
+    expect(answer.headers.get("vary")).toBe("origin");
+  });
+
+  test("learn refusals too: the enclave's and the parent's", async () => {
+    const { url } = await openParent(recordingEnclave().listener, { allowOrigins: [ORIGIN] });
+    const headers = { origin: ORIGIN, "content-type": "text/plain" };
+    const refused = await post(`${url}/v1/sealed`, "x", headers);
+    expect(refused.headers.get("access-control-allow-origin")).toBe(ORIGIN);
+    await expectProblem(refused, "ERR_CONTENT_TYPE");
+  });
+
+  test.each([
+    "https://app.example.evil",
+    "http://app.example",
+    "https://APP.example",
+    "https://app.example:8443",
+    "null",
+    "*",
+  ])("that are not named may not: %s", async (origin) => {
+    const { url } = await openParent(recordingEnclave().listener, { allowOrigins: [ORIGIN] });
+    expect((await preflight(url, "/v1/sealed", origin)).headers.get("access-control-allow-origin")).toBeNull();
+    const answer = await fetch(`${url}/attestation`, { headers: { origin } });
+    expect(answer.headers.get("access-control-allow-origin")).toBeNull();
+    expect(answer.headers.get("vary")).toBe("origin"); // a cache must not hand it to a page that may
+  });
+
+  test("have nothing of the plain operations, health and metrics", async () => {
+    const { url } = await openParent(recordingEnclave().listener, { allowOrigins: [ORIGIN] });
+    for (const path of ["/v1/decrypt", "/healthz", "/metrics"]) {
+      const answer = await preflight(url, path, ORIGIN);
+      expect(answer.headers.get("access-control-allow-origin")).toBeNull();
+      await expectProblem(answer, "ERR_METHOD_NOT_ALLOWED");
+    }
+    const random = await post(`${url}/v1/random`, "{}", { ...JSON_TYPE, origin: ORIGIN });
+    expect(random.headers.get("access-control-allow-origin")).toBeNull();
+  });
+
+  test("have nothing at all unless some are named", async () => {
+    const { url } = await openParent(recordingEnclave().listener);
+    await expectProblem(await preflight(url, "/v1/sealed", ORIGIN), "ERR_METHOD_NOT_ALLOWED");
+    const answer = await fetch(`${url}/attestation`, { headers: { origin: ORIGIN } });
+    expect([answer.headers.get("access-control-allow-origin"), answer.headers.get("vary")]).toEqual([null, null]);
   });
 });
 

@@ -6,11 +6,11 @@ export async function readSecret(url: string, pcrs: Record<0 | 1 | 2 | 16, strin
     trustAnchor: AWS_NITRO_ENCLAVES_ROOT_G1,
     policy: {
       pcrs: [pcrs],
+      configuration: "pinned",
       freshness: { kind: "within", seconds: 60, skewSeconds: 5 },
       debug: "reject",
-      userData: { kind: "absent" },
-      publicKey: { kind: "absent" },
     },
+    token: () => fetch("/token").then((answer) => answer.text()),
   });
   return enclave.decrypt({ ciphertext, encryptionContext: { tenant: "acme" } });
 }

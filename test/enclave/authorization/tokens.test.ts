@@ -147,6 +147,7 @@ describe("the size of a token", () => {
     await expect(verify(tokenOf(8_193))).rejects.toThrowCode("ERR_TOKEN_MALFORMED");
     await expect(verify(tokenOf(8_193), "DPoP")).rejects.toThrowCode("ERR_TOKEN_MALFORMED");
     await expect(verify("x".repeat(8_193))).rejects.toThrow(/at most 8192/);
+    await expect(verifier.verify("x".repeat(9_000), NOW_MS)).rejects.toThrow(/at most 8192/);
     await expect(verify(`${"a.".repeat(2_000_000)}`)).rejects.toThrow(/at most 8192/);
   });
 });
@@ -156,6 +157,10 @@ describe("the form of a token", () => {
   const raw = (text: string | Uint8Array): string => toBase64Url(typeof text === "string" ? utf8(text) : text);
   /** Signed as it stands, so that only the form is wrong. */
   const signed = (head: string, body: string): string => signSegments(`${head}.${body}`, "ES256", payroll.privateKey);
+
+  /** With one more member, of which one byte is wrong. */
+  const notUtf8 = (members: Json): string =>
+    toBase64Url(Buffer.from(JSON.stringify({ ...members, more: "\u00ff" }), "latin1"));
 
   it("is of the baseline, which passes", async () => {
     await verify(`${header}.${claims}.${signature}`);
@@ -178,13 +183,13 @@ describe("the form of a token", () => {
     ["a header that is no JSON", signed(raw("{"), claims)],
     ["a header that is a list", signed(raw("[]"), claims)],
     ["a header that is null", signed(raw("null"), claims)],
-    ["a header that is no UTF-8", signed(raw(Uint8Array.of(0x22, 0xff, 0x22)), claims)],
+    ["a header that is no UTF-8", signed(notUtf8(HEADER), claims)],
     ["a header with a byte order mark", signed(raw(`\ufeff${JSON.stringify(HEADER)}`), claims)],
     ["a header with __proto__", signed(raw(`{"alg":"ES256","kid":"payroll-1","__proto__":{}}`), claims)],
     ["claims that are no JSON", signed(header, raw("{"))],
     ["claims that are a list", signed(header, raw("[]"))],
     ["claims that are text", signed(header, raw(`"claims"`))],
-    ["claims that are no UTF-8", signed(header, raw(Uint8Array.of(0x7b, 0xff, 0x7d)))],
+    ["claims that are no UTF-8", signed(header, notUtf8(CLAIMS))],
     [
       "claims with __proto__ inside",
       signed(header, raw(JSON.stringify({ ...CLAIMS, x: 1 }).replace('"x"', '"__proto__"'))),

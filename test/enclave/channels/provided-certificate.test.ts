@@ -5,7 +5,14 @@ import { beforeAll, describe, expect, it } from "vitest";
 import type { CertificateOffer, ProvidedTlsConfiguration } from "../../../enclave/channels/provided-certificate.js";
 import { ProvidedCertificates, parseOffer } from "../../../enclave/channels/provided-certificate.js";
 import { parseTlsCertificate } from "../../../enclave/channels/tls-certificate.js";
-import { encodeOctetString, encodeSequence, encodeTlv } from "../../../shared/der-encode.js";
+import {
+  encodeBitString,
+  encodeObjectIdentifier,
+  encodeOctetString,
+  encodeSequence,
+  encodeTlv,
+  encodeUnsignedInteger,
+} from "../../../shared/der-encode.js";
 import { ServiceError } from "../../../shared/errors.js";
 import { decodePem } from "../../../shared/pem.js";
 import { CRLDistributionPointsExtension, Extension, KeyUsageFlags } from "../../../simulator/pki/x509.js";
@@ -24,6 +31,7 @@ import {
   issueCa,
   issueServer,
   providedBy,
+  reissue,
   rsa,
   SERVER_NAMES,
 } from "./web-pki.js";
@@ -105,6 +113,7 @@ describe("the configured certificate", () => {
     ],
     ["an IP address for a name", { dns: [], ip: ["192.0.2.1", "2001:db8::1"] }],
     ["a signature with SHA-512", { signatureHash: "SHA-512" }],
+    ["any purpose", { extKeyUsage: ["2.5.29.37.0"] }],
   ])("may have %s", async (_, changes) => {
     await expect(openServer(changes)).resolves.toBeDefined();
   });
@@ -120,7 +129,10 @@ describe("the configured certificate", () => {
     ["more than a hundred names", { dns: Array.from({ length: 101 }, (_, i) => `n${i}.example.com`) }],
     ["an unknown critical extension", { extensions: [new Extension("1.2.3.4", true, Uint8Array.of(5, 0))] }],
     ["name constraints, even uncritical", { extensions: [new Extension("2.5.29.30", false, Uint8Array.of(48, 0))] }],
-    ["an extension twice", { extensions: [new Extension("2.5.29.15", false, Uint8Array.of(3, 2, 7, 128))] }],
+    [
+      "an extension twice",
+      { extensions: [1, 2].map((octet) => new Extension("1.2.3.4", false, Uint8Array.of(4, 1, octet))) },
+    ],
     ["a signature with SHA-1", { signatureHash: "SHA-1" }],
   ])("is refused with %s", async (_, changes) => {
     await expect(openServer(changes)).rejects.toThrowCode("ERR_CERTIFICATE");
@@ -130,6 +142,37 @@ describe("the configured certificate", () => {
     await expect(openServer({ signingKey: pki.root.keys.privateKey })).rejects.toThrowCode("ERR_CERTIFICATE");
     const { privateKey } = await crypto.subtle.generateKey(rsa(2048), true, ["sign", "verify"]);
     await expect(openServer({ signingKey: privateKey })).rejects.toThrowCode("ERR_CERTIFICATE");
+  });
+
+  it("is refused when it names another issuer than the one that signed it", async () => {
+    const changed = await issueServer({ ...pki.intermediate, subject: "another" });
+    await expect(openWith({ chain: [changed.pem, pki.intermediate.pem], key: changed })).rejects.toThrowCode(
+      "ERR_CERTIFICATE",
+    );
+  });
+
+  /** The SubjectPublicKeyInfo of RSA, with its parameters (RFC 8017 §A.1: NULL) and a modulus of so many bits. */
+  const rsaSpki = (parameters: readonly Uint8Array[], bits: number): Uint8Array => {
+    const modulus = new Uint8Array(bits / 8).fill(0xff);
+    const key = encodeSequence(encodeUnsignedInteger(modulus), encodeUnsignedInteger(Uint8Array.of(1, 0, 1)));
+    return encodeSequence(
+      encodeSequence(encodeObjectIdentifier("1.2.840.113549.1.1.1"), ...parameters),
+      encodeBitString(key),
+    );
+  };
+  const NULL = Uint8Array.of(5, 0);
+
+  it.each<[string, number, Uint8Array]>([
+    ["another version", 0, encodeTlv(0xa0, encodeUnsignedInteger(Uint8Array.of(1)))],
+    ["an RSA key of 16384 bits", 6, rsaSpki([NULL], 16_384)],
+    ["an RSA key in another encoding than the usual one", 6, rsaSpki([], 2_048)],
+  ])("is refused as %s", (_, field, value) => {
+    const change = (at: number, to: Uint8Array) =>
+      parseTlsCertificate(
+        reissue(server, pki.intermediate, (fields) => fields.map((old, index) => (index === at ? to : old))).pem,
+      );
+    expect(() => change(6, rsaSpki([NULL], 2_048))).not.toThrow(); // the baseline: nobody signs with it here
+    expect(() => change(field, value)).toThrowCode("ERR_CERTIFICATE");
   });
 
   it("is taken to the last millisecond of its dates, and refused beyond", async () => {

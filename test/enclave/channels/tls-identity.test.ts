@@ -109,13 +109,14 @@ describe("a generated certificate", () => {
       { level: "warn", fields: { code: "ERR_NSM", reason: "no luck" }, message: "the TLS certificate was not renewed" },
     ]);
     for (const [delayMs, attempts] of [
-      [2_000, 2],
-      [4_000, 3],
-      [8_000, 4],
-      [16_000, 5],
-      [32_000, 6],
-      [60_000, 7],
+      [1_000, 2],
+      [2_000, 3],
+      [4_000, 4],
+      [8_000, 5],
+      [16_000, 6],
+      [32_000, 7],
       [60_000, 8],
+      [60_000, 9],
     ] as const) {
       clock.advance(delayMs - 1);
       await settle();
@@ -128,6 +129,14 @@ describe("a generated certificate", () => {
     clock.advance(60_000);
     await eventually(() => identity.current !== undefined);
     expect(identity.state).toMatchObject({ status: "serving", failure: undefined });
+    await settle();
+    time.now = failing("ERR_NSM");
+    clock.advance(7 * DAY);
+    await settle();
+    expect(identity.state.failure).toBe("ERR_NSM");
+    time.now = async () => clock.now();
+    clock.advance(1_000); // slow no longer
+    await eventually(() => identity.state.failure === undefined);
   });
 
   it("that cannot be replaced stays in use, is tried again soon, and shows in the state", async () => {
@@ -139,7 +148,7 @@ describe("a generated certificate", () => {
     expect(identity.current).toBe(changes[0]);
     expect(identity.state).toMatchObject({ status: "serving", failure: "ERR_NSM" });
     time.now = async () => clock.now();
-    clock.advance(2_000);
+    clock.advance(1_000);
     await eventually(() => changes.length === 2);
     expect(identity.state.failure).toBeUndefined();
   });
@@ -200,12 +209,12 @@ describe("a provided certificate", () => {
     await eventually(() => parent.asked === 1);
     await settle();
     expect(identity.state).toMatchObject({ status: "none", failure: "ERR_KMS_UNAVAILABLE" });
-    clock.advance(2_000);
+    clock.advance(1_000);
     await eventually(() => parent.asked === 2);
     await settle();
     expect(identity.state).toMatchObject({ status: "none", failure: "ERR_KMS_UNAVAILABLE" });
     keyStore.failWith = undefined;
-    clock.advance(3_999);
+    clock.advance(1_999);
     await settle();
     expect(identity.state.status).toBe("none");
     clock.advance(1);

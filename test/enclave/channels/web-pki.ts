@@ -1,7 +1,12 @@
 /** Certificates of the Web's kind for a test: CAs, intermediates and servers, each with one or the other thing changed. */
 
+import { KeyObject, sign } from "node:crypto";
 import type { ProvidedTlsConfiguration } from "../../../enclave/channels/provided-certificate.js";
+import { encodeCertificatePem } from "../../../enclave/channels/served-certificate.js";
 import { toBase64, utf8 } from "../../../shared/bytes.js";
+import { encodeBitString, encodeSequence } from "../../../shared/der-encode.js";
+import { decodePem } from "../../../shared/pem.js";
+import { splitConstructed } from "../../../simulator/pki/der.js";
 import type { Extension } from "../../../simulator/pki/x509.js";
 import {
   BasicConstraintsExtension,
@@ -77,6 +82,16 @@ export async function issue(subject: string, issuer: Issued | undefined, changes
   });
   const pkcs8 = new Uint8Array(await crypto.subtle.exportKey("pkcs8", keys.privateKey));
   return { pem: `${certificate.toString("pem")}\n`, keys, pkcs8, subject };
+}
+
+/** `issued` with its fields changed (version, serial, signature, issuer, validity, subject, key, extensions), signed anew. */
+export function reissue(issued: Issued, issuer: Issued, edit: (fields: Uint8Array[]) => readonly Uint8Array[]): Issued {
+  const der = decodePem(issued.pem, "CERTIFICATE") ?? new Uint8Array();
+  const [original = new Uint8Array(), algorithm = new Uint8Array()] = splitConstructed(der);
+  const tbs = encodeSequence(...edit(splitConstructed(original)));
+  const signature = sign("sha256", tbs, KeyObject.from(issuer.keys.privateKey));
+  const pem = encodeCertificatePem(encodeSequence(tbs, algorithm, encodeBitString(signature)));
+  return { ...issued, pem };
 }
 
 function extensionsOf({

@@ -11,6 +11,8 @@ import { parseConfiguration } from "../../../enclave/configuration.js";
 import { createKmsClients } from "../../../enclave/kms/kms-clients.js";
 import { ServicesClient } from "../../../enclave/kms/services.js";
 import { toBase64, utf8 } from "../../../shared/bytes.js";
+import { createTokenIssuer } from "../../../simulator/token-issuer.js";
+import { authorizationFor } from "../../support/authorization.js";
 import type { Json } from "../fakes.js";
 import { KEY_ARN, testRecipient } from "../fakes.js";
 import { fakeServices } from "../services.js";
@@ -20,7 +22,8 @@ const CONFIGURATION = parseConfiguration(
     JSON.stringify({
       version: 1,
       kms: { region: "us-east-1", keys: [{ arn: KEY_ARN }], transport: "gateway", roots: "amazon" },
-      channels: { parent: "reveal" },
+      channels: {},
+      authorization: authorizationFor(await createTokenIssuer()),
     }),
   ),
 );

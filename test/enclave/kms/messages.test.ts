@@ -1,14 +1,21 @@
 /** AWS Encryption SDK messages, made by the SDK and opened through an attested client. */
 import { describe, expect, it } from "vitest";
 import { attestKms } from "../../../enclave/index.js";
+import type { OpenMessageOptions } from "../../../enclave/kms/messages.js";
 import { MessageOpener } from "../../../enclave/kms/messages.js";
-import { utf8 } from "../../../shared/bytes.js";
+import { concatBytes, utf8 } from "../../../shared/bytes.js";
+import { ServiceError } from "../../../shared/errors.js";
 import { EsdkTable, SUITE } from "../esdk.js";
 import type { Json, KmsCall } from "../fakes.js";
 import { FOREIGN_KEY_ARN, fakeKms, KEY_ARN, OTHER_KEY_ARN, testKeys, testRecipient } from "../fakes.js";
 
 const PLAINTEXT = utf8("a secret that is longer than one frame of the message, which holds 64 bytes, by a good deal");
 const CONTEXT = { tenant: "a", purpose: "test" };
+
+const permitted = (): void => undefined;
+const denied = (): never => {
+  throw new ServiceError("ERR_NOT_AUTHORIZED", "no policy permits it");
+};
 
 function setUp(answer?: (call: KmsCall, genuine: () => Json) => Json) {
   const table = new EsdkTable();
@@ -22,9 +29,12 @@ function setUp(answer?: (call: KmsCall, genuine: () => Json) => Json) {
     keys: testKeys(),
     maxEncryptedDataKeys: 2,
   });
-  const open = (message: Uint8Array, expectedContext: Readonly<Record<string, string>> = {}) =>
-    opener.open(message, { expectedContext });
-  return { table, recipient, kms, open };
+  const open = (
+    message: Uint8Array,
+    expectedContext: OpenMessageOptions["expectedContext"] = {},
+    authorize = permitted,
+  ) => opener.open(message, { expectedContext, authorize });
+  return { table, recipient, kms, open, opener };
 }
 
 describe("MessageOpener", () => {
@@ -130,5 +140,106 @@ describe("MessageOpener", () => {
   ] as const)("tells by code that KMS %s", async (_, answer, code) => {
     const { table, open } = setUp(() => answer);
     await expect(open(await table.message(PLAINTEXT))).rejects.toThrowCode(code);
+  });
+});
+
+describe("who may have a message opened", () => {
+  it("is asked for every pinned key of the message, with the context that callers chose", async () => {
+    const { table, opener } = setUp();
+    const asked: unknown[] = [];
+    const authorize: OpenMessageOptions["authorize"] = ({ arn }, context) => void asked.push([arn, context]);
+    const keyIds = [KEY_ARN, OTHER_KEY_ARN];
+    const message = await table.message(PLAINTEXT, { keyIds, context: CONTEXT, suite: SUITE.committedSigned });
+    await opener.open(message, { expectedContext: {}, authorize });
+    // The pair that the SDK adds for the signature is in the message, and in nobody's policy.
+    expect(asked).toEqual([
+      [KEY_ARN, CONTEXT],
+      [OTHER_KEY_ARN, CONTEXT],
+    ]);
+  });
+
+  it("KMS is not asked where the caller may not, and the refusal is the caller's", async () => {
+    const { table, open, kms } = setUp();
+    const message = await table.message(PLAINTEXT);
+    await expect(open(message, {}, denied)).rejects.toThrowCode("ERR_NOT_AUTHORIZED");
+    expect(kms.calls).toEqual([]);
+  });
+
+  it("KMS is asked for the keys that the caller may use alone", async () => {
+    const { table, opener, kms } = setUp();
+    const message = await table.message(PLAINTEXT, { keyIds: [KEY_ARN, OTHER_KEY_ARN] });
+    const authorize: OpenMessageOptions["authorize"] = ({ arn }) => (arn === KEY_ARN ? denied() : undefined);
+    await expect(opener.open(message, { expectedContext: {}, authorize })).resolves.toMatchObject({
+      plaintext: PLAINTEXT,
+    });
+    expect(kms.calls.map(({ body }) => body.KeyId)).toEqual([OTHER_KEY_ARN]);
+  });
+});
+
+describe("a message as a stream", () => {
+  const options = { expectedContext: {}, authorize: permitted };
+  const inParts = (message: Uint8Array, size = 50) =>
+    (async function* () {
+      for (let at = 0; at < message.length; at += size) yield message.subarray(at, at + size);
+    })();
+
+  async function taken(plaintext: AsyncIterable<Uint8Array>): Promise<{ received: Uint8Array; failure: unknown }> {
+    const parts: Uint8Array[] = [];
+    try {
+      for await (const part of plaintext) parts.push(part);
+      return { received: concatBytes(...parts), failure: undefined };
+    } catch (failure) {
+      return { received: concatBytes(...parts), failure };
+    }
+  }
+
+  it("opens to the same plaintext and context, however it is cut", async () => {
+    const { table, opener } = setUp();
+    const message = await table.message(PLAINTEXT, { context: CONTEXT });
+    for (const size of [1, 50, 10_000]) {
+      const opening = await opener.openStream(inParts(message, size), options);
+      expect(opening.encryptionContext).toMatchObject(CONTEXT);
+      expect(await taken(opening.plaintext)).toEqual({ received: PLAINTEXT, failure: undefined });
+    }
+  });
+
+  it("a last frame that was changed is an error after the frames before it, not an end", async () => {
+    const { table, opener } = setUp();
+    const message = await table.message(PLAINTEXT);
+    message[message.length - 1] = (message.at(-1) ?? 0) ^ 1;
+    const { received, failure } = await taken((await opener.openStream(inParts(message), options)).plaintext);
+    expect(received).toEqual(PLAINTEXT.subarray(0, 64));
+    expect(failure).toMatchObject({ code: "ERR_DECRYPTION_FAILED" });
+  });
+
+  it("a message that ends early is refused, within its header and after it", async () => {
+    const { table, opener } = setUp();
+    const message = await table.message(PLAINTEXT);
+    await expect(opener.openStream(inParts(message.subarray(0, 40)), options)).rejects.toThrowCode(
+      "ERR_MESSAGE_MALFORMED",
+    );
+    const { plaintext } = await opener.openStream(inParts(message.subarray(0, -20)), options);
+    expect((await taken(plaintext)).failure).toMatchObject({ code: "ERR_DECRYPTION_FAILED" });
+  });
+
+  it("who may not is refused before any plaintext, and KMS is not asked", async () => {
+    const { table, opener, kms } = setUp();
+    const message = await table.message(PLAINTEXT);
+    await expect(opener.openStream(inParts(message), { ...options, authorize: denied })).rejects.toThrowCode(
+      "ERR_NOT_AUTHORIZED",
+    );
+    expect(kms.calls).toEqual([]);
+  });
+
+  it("a failure of whoever sends is told as what it is", async () => {
+    const { table, opener } = setUp();
+    const message = await table.message(PLAINTEXT);
+    const cut = new ServiceError("ERR_MESSAGE_MALFORMED", "the request ended within its body");
+    const breaking = (async function* () {
+      yield message.subarray(0, -20);
+      throw cut;
+    })();
+    const { plaintext } = await opener.openStream(breaking, options);
+    expect((await taken(plaintext)).failure).toBe(cut);
   });
 });

@@ -73,6 +73,7 @@ describe("documents", () => {
   it("a failed NSM call is told to those who waited, and the next lease tries again", async () => {
     const { clock, device, recipient } = await setUp();
     await recipient.prepare();
+    clock.advance(60 * SECOND); // the document that it made is too old by now
     const real = device.exchange.bind(device);
     device.exchange = () => Promise.reject(new Error("EIO"));
     const both = await Promise.allSettled([recipient.lease(), recipient.lease()]);

@@ -1,0 +1,278 @@
+/** Sealed requests from the client's side: who is believed, what is repeated, and when the enclave is attested anew. */
+import { describe, expect, it } from "vitest";
+import type { ConnectOptions } from "../../client/connect.js";
+import { connectEnclave } from "../../client/connect.js";
+import { encodeBinaryResponse } from "../../shared/bhttp.js";
+import { utf8 } from "../../shared/bytes.js";
+import type { ErrorCode } from "../../shared/errors.js";
+import { generateKeyPair } from "../../shared/ohttp/key-configuration.js";
+import { openRequest, sealRequest } from "../../shared/ohttp/request.js";
+import { KEM_X25519_HKDF_SHA256 } from "../../shared/ohttp/suites.js";
+import { base64Of } from "../../shared/wire.js";
+import { createDocumentMaker } from "../../simulator/nsm/document.js";
+import { INSTANCE_ID, NOW, testPki } from "../simulator/fixtures.js";
+import type { FakeParentOptions, Inner, Sent } from "./parent.js";
+import { EXAMPLE_POLICY, fakeParent, ohttp, problem, refusal, streamed } from "./parent.js";
+
+const pki = await testPki();
+const maker = await createDocumentMaker({ pki, instanceId: INSTANCE_ID });
+
+const RANDOM: Inner = { body: { random: base64Of(utf8("1234")) } };
+const OUTPUT: Inner = { body: { output: 1 } };
+const isSealed = ({ path }: Sent): boolean => path === "/v1/sealed";
+
+async function connected(parent: Omit<FakeParentOptions, "maker"> = {}, options: Partial<ConnectOptions> = {}) {
+  const fake = fakeParent({
+    ...{ maker, serve: ({ path }) => (path.startsWith("/v1/functions/") ? OUTPUT : RANDOM) },
+    ...parent,
+  });
+  const { trustAnchor } = pki;
+  const given = { trustAnchor, policy: EXAMPLE_POLICY, clock: () => NOW, fetch: fake.fetch, retryDelayMs: 1 };
+  const enclave = await connectEnclave("http://parent.test", { ...given, ...options });
+  return {
+    ...{ enclave, sent: fake.sent, opened: fake.opened, rotate: fake.rotate },
+    attestations: () => fake.sent.filter(({ method }) => method === "GET").length,
+    requests: () => fake.sent.filter(isSealed).length,
+  };
+}
+
+/** Answers sealed requests in the parent's place with what `answers` say, in turn; after them, the enclave does. */
+function inTurn(...answers: (() => Response | Promise<Response>)[]): NonNullable<FakeParentOptions["answer"]> {
+  return (sent) => (isSealed(sent) ? answers.shift()?.() : undefined);
+}
+
+describe("attestation", () => {
+  it("is made once for many calls, at once and one after the other", async () => {
+    const { enclave, attestations, requests } = await connected();
+    await Promise.all(Array.from({ length: 10 }, () => enclave.random(4)));
+    await enclave.random(4);
+    expect([attestations(), requests()]).toEqual([1, 11]);
+  });
+
+  it("is made anew by age, once for all calls that wait for it", async () => {
+    const { enclave, attestations } = await connected({}, { attestationMaxAgeMs: Number.MIN_VALUE });
+    const before = enclave.attestation;
+    await Promise.all(Array.from({ length: 5 }, () => enclave.random(4)));
+    expect(attestations()).toBe(2);
+    expect(enclave.attestation).not.toBe(before);
+  });
+
+  it("pitfall 11: is not relied on past the end of its leaf certificate", async () => {
+    const { enclave, attestations } = await connected({}, { clock: () => maker.leaf.notAfter, policy: ANY_AGE });
+    await enclave.random(4);
+    expect(attestations()).toBe(2);
+  });
+
+  it("is made anew when the enclave's key is another, and the call sealed to that one", async () => {
+    const { enclave, rotate, attestations, requests, opened } = await connected();
+    await enclave.random(4);
+    await rotate();
+    await Promise.all([enclave.random(4), enclave.random(4)]);
+    expect(attestations()).toBe(2);
+    expect(requests()).toBe(1 + 2 + 2);
+    expect(opened).toHaveLength(3);
+  });
+
+  it("that fails when it is made anew is the call's failure, and nothing is sealed", async () => {
+    let first: unknown;
+    const editAttestation: FakeParentOptions["editAttestation"] = (answer) => (first ??= answer); // pitfall 9: replayed
+    const { enclave, requests } = await connected({ editAttestation }, { attestationMaxAgeMs: Number.MIN_VALUE });
+    await expect(enclave.random(4)).rejects.toThrowCode("ERR_NONCE_MISMATCH");
+    expect(requests()).toBe(0);
+  });
+
+  it("a key that stays unknown is told, after one repetition", async () => {
+    const unknown = () => problem("ERR_KEY_CONFIGURATION");
+    const { enclave, attestations, requests } = await connected({ answer: inTurn(unknown, unknown) });
+    await expect(enclave.random(4)).rejects.toThrowCode("ERR_KEY_CONFIGURATION");
+    expect([attestations(), requests()]).toEqual([2, 2]);
+  });
+});
+
+const ANY_AGE = {
+  ...EXAMPLE_POLICY,
+  freshness: { kind: "within", seconds: 4 * 3600, skewSeconds: 5 },
+} as const;
+
+describe("who is not the enclave", () => {
+  it.each(["ERR_KMS_DENIED", "ERR_NOT_AUTHORIZED", "ERR_TOKEN_TIME", "ERR_REPLAYED", "ERR_INTERNAL"] as const)(
+    "is not believed to say %s for it",
+    async (code) => {
+      const answer = inTurn(() => problem(code));
+      const { enclave } = await connected({ answer }, { maxRetries: 0 });
+      await expect(enclave.random(4)).rejects.toThrowCode("ERR_ENCLAVE_UNAVAILABLE");
+    },
+  );
+
+  it.each(["ERR_OHTTP_MALFORMED", "ERR_DECRYPTION_FAILED", "ERR_MESSAGE_TOO_LARGE", "ERR_TIMEOUT"] as const)(
+    "may say %s, which whoever carries requests can know",
+    async (code) => {
+      const { enclave } = await connected({ answer: inTurn(() => problem(code)) });
+      await expect(enclave.random(4)).rejects.toThrowCode(code);
+    },
+  );
+
+  it("cannot answer: neither with a key of his own, nor in the clear, nor with another answer of the enclave's", async () => {
+    const own = inTurn(async () => ohttp(await answerOfSomebody()));
+    await expect((await connected({ answer: own })).enclave.random(4)).rejects.toThrowCode("ERR_DECRYPTION_FAILED");
+
+    const clear = inTurn(() => new Response(JSON.stringify(RANDOM.body)));
+    await expect((await connected({ answer: clear })).enclave.random(4)).rejects.toThrowCode("ERR_OHTTP_MALFORMED");
+
+    let kept: Uint8Array<ArrayBuffer> | undefined;
+    const { enclave } = await connected({ editSealed: (sealed) => (kept ??= sealed) });
+    await enclave.random(4);
+    await expect(enclave.random(4)).rejects.toThrowCode("ERR_DECRYPTION_FAILED");
+  });
+
+  it("cannot change an answer, in any byte", async () => {
+    for (const at of [0, 20, -1]) {
+      const flip = (sealed: Uint8Array<ArrayBuffer>) =>
+        sealed.map((byte, index) => (index === (at + sealed.length) % sealed.length ? byte ^ 1 : byte));
+      const { enclave } = await connected({ editSealed: flip });
+      await expect(enclave.random(4)).rejects.toThrowCode("ERR_DECRYPTION_FAILED");
+    }
+    const cut = await connected({ editSealed: (sealed) => sealed.slice(0, 10) });
+    await expect(cut.enclave.random(4)).rejects.toThrowCode("ERR_OHTTP_MALFORMED");
+  });
+
+  it("pitfall 15: cannot make the client hold more than it asked for", async () => {
+    const endless = inTurn(() => streamed([new Uint8Array(200_000)], "hangs", "message/ohttp-res"));
+    const { enclave } = await connected({ answer: endless });
+    await expect(enclave.random(4)).rejects.toThrowCode("ERR_MESSAGE_TOO_LARGE");
+  });
+
+  it("cannot have a function called twice: by calling the key unknown after he passed the request on", async () => {
+    let lies = 1;
+    const honest = fakeParent({ maker, serve: () => OUTPUT });
+    const lying: typeof fetch = async (input, init) => {
+      const answer = await honest.fetch(input, init);
+      return init?.method === "POST" && lies-- > 0 ? problem("ERR_KEY_CONFIGURATION") : answer;
+    };
+    const { enclave } = await connected({}, { fetch: lying });
+    await expect(enclave.callFunction("pay", {})).rejects.toThrowCode("ERR_KEY_CONFIGURATION");
+    expect(honest.opened).toHaveLength(1);
+    expect(honest.sent.map(({ method }) => method)).toEqual(["GET", "POST", "GET"]);
+    expect(await enclave.callFunction("pay", {})).toBe(1);
+  });
+});
+
+/** A sealed answer under keys that have nothing to do with the request. */
+async function answerOfSomebody(): Promise<Uint8Array<ArrayBuffer>> {
+  const own = await generateKeyPair(KEM_X25519_HKDF_SHA256, 0);
+  const { sealed } = await sealRequest(own.configuration, utf8("x"));
+  const { sealResponse } = await openRequest(own, sealed);
+  return sealResponse(encodeBinaryResponse({ status: 200, fields: [], content: utf8("{}"), trailers: [] }));
+}
+
+describe("repetitions", () => {
+  const busy = () => problem("ERR_BUSY");
+  const lost = () => Promise.reject(new TypeError("fetch failed"));
+
+  it.each([
+    ["nobody answers", lost],
+    ["somebody is busy", busy],
+    ["the connection is lost within the answer", () => streamed([Uint8Array.of(0)], "breaks")],
+  ])("a call that does no harm twice is made again when %s", async (_, answer) => {
+    const { enclave, requests } = await connected({ answer: inTurn(answer, answer) });
+    expect(await enclave.random(4)).toEqual(utf8("1234"));
+    expect(requests()).toBe(3);
+  });
+
+  it("is sealed anew each time: the enclave takes none twice", async () => {
+    const { enclave, sent } = await connected({ answer: inTurn(busy) });
+    await enclave.random(4);
+    const [first, second] = sent.filter(isSealed).map(({ body }) => base64Of(body ?? new Uint8Array()));
+    expect(first).toBeDefined();
+    expect(first).not.toBe(second);
+  });
+
+  it("and no more often than said", async () => {
+    for (const maxRetries of [0, 1, 3]) {
+      const { enclave, requests } = await connected({ answer: inTurn(...Array(10).fill(busy)) }, { maxRetries });
+      await expect(enclave.random(4)).rejects.toThrowCode("ERR_BUSY");
+      expect(requests()).toBe(1 + maxRetries);
+    }
+  });
+
+  it.each<ErrorCode>(["ERR_KMS_UNAVAILABLE", "ERR_NOT_AUTHORIZED", "ERR_BUDGET", "ERR_TIMEOUT"])(
+    "not for %s of the enclave, which is an answer",
+    async (code) => {
+      const { enclave, requests } = await connected({ serve: () => refusal(code) });
+      await expect(enclave.random(4)).rejects.toThrowCode(code);
+      expect(requests()).toBe(1);
+    },
+  );
+
+  it("for an enclave that says that it is busy", async () => {
+    const answers = [refusal("ERR_BUSY"), RANDOM];
+    const { enclave, opened } = await connected({ serve: () => answers.shift() ?? RANDOM });
+    expect(await enclave.random(4)).toEqual(utf8("1234"));
+    expect(opened).toHaveLength(2);
+  });
+
+  it("a function is called once, unless its caller says that twice does no harm", async () => {
+    for (const answer of [busy, lost]) {
+      const once = await connected({ answer: inTurn(answer) });
+      const outcome = once.enclave.callFunction("pay", {});
+      await expect(outcome).rejects.toThrowCode(answer === busy ? "ERR_BUSY" : "ERR_ENCLAVE_UNAVAILABLE");
+      expect(once.requests()).toBe(1);
+      const twice = await connected({ answer: inTurn(answer) });
+      expect(await twice.enclave.callFunction("pay", {}, { idempotent: true })).toBe(1);
+      expect(twice.requests()).toBe(2);
+    }
+  });
+});
+
+describe("a call that its caller gives up", () => {
+  const reason = new Error("no longer needed");
+
+  it("before it is made sends nothing", async () => {
+    const { enclave, requests } = await connected();
+    await expect(enclave.random(4, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
+    expect(requests()).toBe(0);
+  });
+
+  it("while it is under way ends with its reason, and its exchange with it", async () => {
+    const leaving = new AbortController();
+    let given: AbortSignal | null | undefined;
+    const answer: FakeParentOptions["answer"] = (sent) => {
+      if (!isSealed(sent)) return undefined;
+      given = sent.init.signal;
+      leaving.abort(reason);
+      return streamed([Uint8Array.of(0)], "hangs", "message/ohttp-res");
+    };
+    const { enclave } = await connected({ answer });
+    await expect(enclave.random(4, { signal: leaving.signal })).rejects.toBe(reason);
+    expect(given?.aborted).toBe(true);
+  });
+
+  it("while it waits to be repeated is not repeated", async () => {
+    const leaving = new AbortController();
+    const answer = inTurn(() => {
+      setImmediate(() => leaving.abort(reason));
+      return problem("ERR_BUSY");
+    });
+    const { enclave, requests } = await connected({ answer }, { retryDelayMs: 60_000, deadlineMs: 120_000 });
+    await expect(enclave.random(4, { signal: leaving.signal })).rejects.toBe(reason);
+    expect(requests()).toBe(1);
+  });
+
+  it("while the enclave is attested ends nothing for other calls", async () => {
+    const leaving = new AbortController();
+    const { enclave } = await connected({}, { attestationMaxAgeMs: Number.MIN_VALUE });
+    const left = enclave.random(4, { signal: leaving.signal });
+    const stays = enclave.random(4);
+    leaving.abort(reason);
+    await expect(left).rejects.toBe(reason);
+    expect(await stays).toEqual(utf8("1234"));
+  });
+});
+
+it("a closed channel makes no call and has no attestation", async () => {
+  const { enclave, requests } = await connected();
+  enclave.close();
+  await expect(enclave.random(4)).rejects.toBeInstanceOf(TypeError);
+  expect(() => enclave.attestation).toThrow(TypeError);
+  expect(requests()).toBe(0);
+});
