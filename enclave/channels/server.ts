@@ -122,8 +122,8 @@ export class EnclaveServer {
     const gone = new AbortController();
     onceGone(exchange.request, exchange.response, () => gone.abort());
     const answer = await withinDeadline({ clock, deadlineMs, what: route.name }, (deadline) => {
-      // A stream is not bound by the deadline of its beginning.
-      const signal = this.#options.channel.streams ? gone.signal : AbortSignal.any([deadline, gone.signal]);
+      // Once the answer begins the deadline cannot fire any more: a stream is not bound by that of its beginning.
+      const signal = AbortSignal.any([deadline, gone.signal]);
       return inTime(route.serve(this.#routed(exchange, target, signal)), deadline);
     });
     try {
