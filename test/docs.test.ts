@@ -122,7 +122,8 @@ describe("README.md", () => {
 
   it("shows every row that the benchmarks print", () => {
     const block = blockOf("npm run bench");
-    for (const suite of ["verify", "cms", "kms", "enclave"]) expect(block).toContain(`${suite}\n`);
+    for (const suite of ["verify", "cms", "authorization", "kms", "channels", "enclave"])
+      expect(block).toContain(`${suite}\n`);
   });
 });
 

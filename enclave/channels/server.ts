@@ -147,7 +147,7 @@ export class EnclaveServer {
         contentType: mediaTypeOf(headers["content-type"]),
         encryptionContext: textOf(headers["encryption-context"]),
       },
-      body: requestBody(request, streams),
+      body: requestBody(request, { streams, signal }),
       connectionKey: () => connectionKey(request),
       assertFirst: () => undefined, // sealed requests can be repeated by who carries them; these have a connection
     };

@@ -291,6 +291,23 @@ describe("the channel", () => {
     expect(codes.slice(3)).toEqual(["ERR_TIMEOUT", "ERR_TIMEOUT"]);
   });
 
+  it("pitfall 15: bodies that never come to an end hold no place of their caller's (they once held theirs for ever)", async () => {
+    const clock = new TestClock();
+    const budgets = { maxConcurrent: 1 };
+    const stack = await startStack(kms, { clock, authorization: { budgets } });
+    const stalled = `${head("/v1/random", "content-length: 100")}{`;
+    for (let i = 0; i < 2; i++) {
+      const socket = connect(stack.enclave.address.slice("unix:".length));
+      socket.write(stalled);
+      while ((await stack.json("POST", "/v1/random", { numberOfBytes: 1 })).status !== 429); // it is being served
+      clock.advance(30_000);
+      await expect(once(socket, "data").then(String)).resolves.toContain("504 Gateway Timeout");
+      const random = () => stack.json("POST", "/v1/random", { numberOfBytes: 1 });
+      expect((await random()).status).toBe(200);
+      socket.destroy();
+    }
+  });
+
   it("pitfall 15: requests pipelined on a connection that ends hold no place (they once held theirs for ever)", async () => {
     const stack = await startStack(kms, { configuration: { limits: { maxConcurrentRequests: 4 } } });
     const random = { path: "/v1/random", body: JSON.stringify({ numberOfBytes: 1 }) };
