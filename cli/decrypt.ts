@@ -1,28 +1,21 @@
 /** `nitro-decrypt decrypt`: from a ciphertext on stdin to its plaintext on stdout, through an enclave that was attested. */
-import { webcrypto } from "node:crypto";
 import { parseArgs } from "node:util";
 import type { AttestedOptions } from "../client/connect.js";
 import { connectEnclave } from "../client/connect.js";
 import type { Enclave } from "../client/enclave.js";
 import { connectEnclaveTls } from "../client/node/index.js";
 import { ServiceError } from "../shared/errors.js";
-import { decodeUtf8 } from "../shared/wire.js";
 import type { Io } from "./command.js";
 import { CommandFailure, defineCommand } from "./command.js";
+import { assertGiven, attestedOptions, parseContext, parseUrl } from "./decrypt-options.js";
 import { readInput } from "./input.js";
-import type { OptionValues } from "./option-values.js";
 import { optionValue } from "./option-values.js";
 import { Progress } from "./progress.js";
-import { readReferencePcrs } from "./reference-pcrs.js";
-import { parseRoot } from "./root.js";
 import { startOf } from "./stream-start.js";
 
-const MAX_TOKEN_BYTES = 16 * 1024;
-const MAX_KEY_BYTES = 16 * 1024;
 /** What one sealed request carries. */
 const MAX_SEALED_MESSAGE_BYTES = 700 * 1024;
 const MAX_CIPHERTEXT_BYTES = 6_144;
-const FRESHNESS = { kind: "within", seconds: 60, skewSeconds: 30 } as const;
 
 const usage = `\
 Decrypts inside an enclave: verifies and appraises it first, then sends stdin to it and writes the
@@ -34,8 +27,8 @@ stdin is a ciphertext of AWS KMS, or a message of the AWS Encryption SDK with ke
 
   --url URL            http://HOST:PORT or https://…: the parent's HTTP API, by sealed requests;
                        tls://HOST:PORT: the parent's TLS pass-through, for messages of any size
-  --pcrs FILE          JSON with the PCRs that the enclave must have, as nitro-cli prints them;
-                       PCR16, its configuration, among them
+  --pcrs FILE          JSON with the PCRs that the enclave must have, as nitro-cli prints them, and
+                       with PCR16, its configuration: {"PCR0": "…", …, "PCR16": "…"}
   --any-configuration  take PCR0, 1 and 2 alone: the configuration decides who may do what, and
                        whoever runs the enclave then chooses it
   --token FILE         the caller's token
@@ -68,7 +61,8 @@ export const decrypt = defineCommand({
         json: { type: "boolean" },
       },
     });
-    const url = parseUrl(mandatory(values, "url"));
+    assertGiven(values, ["url", "pcrs", "token"]);
+    const url = parseUrl(optionValue(values, "url") ?? "");
     const job: Job = {
       encryptionContext: parseContext(values.context ?? []),
       keyId: optionValue(values, "key-id"),
@@ -76,7 +70,10 @@ export const decrypt = defineCommand({
       io,
     };
     const options = await attestedOptions(values, io);
-    await (url.protocol === "tls:" ? overTls(url, options, job) : overSealed(url, options, job));
+    const run = url.protocol === "tls:" ? overTls : overSealed;
+    await run(url, options, job).catch((error: unknown) => {
+      throw withAdvice(error);
+    });
     return 0;
   },
 });
@@ -101,14 +98,18 @@ async function overTls(url: URL, options: AttestedOptions, job: Job): Promise<vo
   const enclave = await connectEnclaveTls(`https://${url.host}`, options);
   try {
     const { start, all } = await startOf(job.io.stdin(), MAX_CIPHERTEXT_BYTES + 1);
+    if (start.length === 0) throw new ServiceError("ERR_MESSAGE_MALFORMED", "stdin is empty");
     if (!isMessage(start)) return await decryptWhole(enclave, start, job);
     const { encryptionContext, io, progress } = job;
     const opened = await enclave.decryptMessageStream(all, { encryptionContext, signal: io.interrupted });
-    for await (const part of opened.plaintext) {
-      await io.write(part);
-      progress.add(part.length);
+    try {
+      for await (const part of opened.plaintext) {
+        await io.write(part);
+        progress.add(part.length);
+      }
+    } finally {
+      progress.end();
     }
-    progress.end();
   } finally {
     enclave.close();
   }
@@ -132,62 +133,21 @@ async function decryptWhole(enclave: Enclave, input: Uint8Array, job: Job): Prom
 const isMessage = (start: Uint8Array): boolean =>
   start[0] === 2 && (start[1] === 0x04 || start[1] === 0x05) && start[2] === 0x78;
 
-async function attestedOptions(values: OptionValues, io: Io): Promise<AttestedOptions> {
-  const pcrs = await readReferencePcrs(mandatory(values, "pcrs"), io);
-  const anyConfiguration = values["any-configuration"] === true;
-  if (!anyConfiguration && pcrs[16] === undefined) {
-    throw new CommandFailure(2, "--pcrs names no PCR16, the enclave's configuration; add it, or --any-configuration");
+/** An error that a wrong option explains best says so. */
+function withAdvice(error: unknown): unknown {
+  if (!(error instanceof ServiceError)) return error;
+  const { code, message, cause } = error;
+  if (code === "ERR_TRUST_ANCHOR") {
+    return new ServiceError(code, `${message}; a simulation has a root of its own: --root FILE`, { cause });
   }
-  const proofKey = optionValue(values, "proof-key");
-  return {
-    trustAnchor: await parseRoot(optionValue(values, "root") ?? "aws", io),
-    policy: {
-      pcrs: [pcrs],
-      configuration: anyConfiguration ? { kind: "unused", because: "--any-configuration" } : "pinned",
-      freshness: FRESHNESS,
-      debug: "reject",
-    },
-    token: decodeUtf8(await readInput(mandatory(values, "token"), io, MAX_TOKEN_BYTES)).trim(),
-    ...(proofKey === undefined ? {} : { proofKey: await readProofKey(proofKey, io) }),
-    clock: () => io.now(),
-    signal: io.interrupted,
-  };
+  if (code !== "ERR_ENCLAVE_UNAVAILABLE") return error;
+  const reason = codeOf(cause);
+  const entrances = "http:// and https:// are for the parent's API, tls:// is for its pass-through";
+  return new ServiceError(code, `${message}${reason ? ` (${reason})` : ""}; ${entrances}`, { cause });
 }
 
-async function readProofKey(file: string, io: Io): Promise<CryptoKeyPair> {
-  const algorithm = { name: "ECDSA", namedCurve: "P-256" };
-  try {
-    const { kty, crv, x, y, d } = JSON.parse(decodeUtf8(await readInput(file, io, MAX_KEY_BYTES)));
-    const { subtle } = webcrypto;
-    return {
-      privateKey: await subtle.importKey("jwk", { kty, crv, x, y, d }, algorithm, false, ["sign"]),
-      publicKey: await subtle.importKey("jwk", { kty, crv, x, y }, algorithm, true, ["verify"]),
-    };
-  } catch {
-    // what is wrong with it may show parts of it
-    throw new CommandFailure(1, `${file} is not a private key as a JWK: expected kty "EC", crv "P-256", x, y and d`);
-  }
-}
-
-function mandatory(values: OptionValues, name: string): string {
-  const value = optionValue(values, name);
-  if (value === undefined || value === "") throw new CommandFailure(2, `--${name} is required`);
-  return value;
-}
-
-function parseUrl(text: string): URL {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url && ["http:", "https:", "tls:"].includes(url.protocol) && url.host !== "") return url;
-  throw new CommandFailure(2, `--url expects http://, https:// or tls://, a host and a port; got "${text}"`);
-}
-
-function parseContext(given: readonly string[]): Readonly<Record<string, string>> {
-  const context = new Map<string, string>();
-  for (const pair of given) {
-    const [, name, value] = /^([^=]+)=(.*)$/s.exec(pair) ?? [];
-    if (name === undefined || value === undefined) throw new CommandFailure(2, "--context has the form NAME=VALUE");
-    if (context.has(name)) throw new CommandFailure(2, `--context ${name} is given more than once`);
-    context.set(name, value);
-  }
-  return Object.fromEntries(context);
+/** The operating system's code of what went wrong: fetch wraps it. */
+function codeOf(cause: unknown): string | undefined {
+  if (!(cause instanceof Error)) return undefined;
+  return "code" in cause && typeof cause.code === "string" ? cause.code : codeOf(cause.cause);
 }

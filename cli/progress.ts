@@ -2,6 +2,8 @@
 import type { Io } from "./command.js";
 
 const INTERVAL_MS = 200;
+/** What is left of a longer line. */
+const CLEAR = "\u001b[K";
 const MEBIBYTE = 1024 * 1024;
 
 export class Progress {
@@ -21,12 +23,12 @@ export class Progress {
     const nowMs = performance.now();
     if (!this.#shown || nowMs - this.#toldAtMs < INTERVAL_MS) return;
     this.#toldAtMs = nowMs;
-    this.#io.stderr(`\r${this.#line()}`);
+    this.#io.stderr(`\r${this.#line()}${CLEAR}`);
   }
 
   /** Tells the whole, and ends the line. */
   end(): void {
-    if (this.#shown) this.#io.stderr(`\r${this.#line()}\n`);
+    if (this.#shown) this.#io.stderr(`\r${this.#line()}${CLEAR}\n`);
   }
 
   #line(): string {

@@ -43,7 +43,7 @@ export class Sessions<S extends Session> {
   async current(signal?: AbortSignal): Promise<S> {
     signal?.throwIfAborted(); // before anything is sent
     if (this.#closed) throw closed();
-    if (this.#held && performance.now() < this.#held.untilMs) return this.#held.session;
+    if (this.#held && this.#isGood(this.#held)) return this.#held.session;
     return abortable(this.#open(), signal);
   }
 
@@ -58,6 +58,11 @@ export class Sessions<S extends Session> {
     this.#closed = true;
     this.#held?.session.close?.();
     this.#held = undefined;
+  }
+
+  /** By both clocks: the monotonic one may stand still while a machine sleeps, the other one may be set. */
+  #isGood({ session, untilMs }: Held<S>): boolean {
+    return performance.now() < untilMs && this.#options.clock() < session.attestation.attestation.leafNotAfter;
   }
 
   #open(): Promise<S> {

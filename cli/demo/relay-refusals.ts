@@ -26,6 +26,9 @@ import type { Report } from "./report.js";
 import type { Caller, Stage } from "./story.js";
 import { CONTEXT, policyFor, SECRET } from "./story.js";
 
+/** RFC 9458 §4.3: the identifiers of key, KEM, KDF and AEAD. */
+const HEADER_BYTES = 7;
+const SHOWN_BYTES = 8;
 /** Requests go to the enclave's address directly; the URL's host is nobody's. */
 const NOWHERE = "http://enclave.invalid";
 const BY_ENCLAVE = { by: "enclave", record: { in: "log", label: "main enclave" } } as const;
@@ -84,8 +87,9 @@ function lastSealed({ seen }: HostileRelay): Seen {
 /** Nothing that the client meant for the enclave alone may have passed in a form that can be read. */
 function assertUnreadable({ ciphertext, caller }: Stage, { seen }: HostileRelay): void {
   const everything = seen.map(({ request, answer }) => Buffer.concat([request, answer]).toString("latin1")).join();
-  const forms = [SECRET, base64Of(utf8(SECRET)), base64Of(ciphertext), caller.token, CONTEXT.record, "tenant"];
-  if (!forms.some((form) => form.length > 2 && everything.includes(form))) return;
+  const forms = [SECRET, base64Of(utf8(SECRET)), base64Of(ciphertext), caller.token, JSON.stringify(CONTEXT)];
+  forms.push("tenant", CONTEXT.tenant, `"${CONTEXT.record}"`); // in quotes: two characters may stand in a ciphertext by chance
+  if (!forms.some((form) => everything.includes(form))) return;
   throw new ServiceError("ERR_INTERNAL", "the parent can read something that was meant for the enclave alone");
 }
 
@@ -99,7 +103,8 @@ async function ownKeyPair({ seen }: HostileRelay): Promise<OhttpKeyPair> {
 
 async function readTraffic(relay: HostileRelay, { request, answer }: Seen): Promise<Attempt> {
   const own = await ownKeyPair(relay);
-  const saw = `a request of ${request.length} bytes, ${toHex(request.subarray(0, 7))}…, and an answer of ${answer.length} bytes`;
+  const shown = `${toHex(request.subarray(0, HEADER_BYTES))}…${toHex(request.subarray(-SHOWN_BYTES))}`;
+  const saw = `a request of ${request.length} bytes, ${shown}, and an answer of ${answer.length} bytes`;
   return {
     what: `saw ${saw}:\n${" ".repeat(23)}no token, no context, no card number; and has no key to open it with`,
     by: "parent",

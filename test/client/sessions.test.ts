@@ -29,14 +29,18 @@ function setUp({ maxAgeMs = HOUR, leafMs = HOUR } = {}) {
     opened.push(session);
     return session;
   };
-  const sessions = new Sessions({ open, maxAgeMs, clock: () => NOW });
+  let nowMs = NOW.getTime();
+  const sessions = new Sessions({ open, maxAgeMs, clock: () => new Date(nowMs) });
+  const advance = (ms: number): void => {
+    nowMs += ms;
+  };
   /** A session, of which the opening is let through at once. */
   const next = async (): Promise<TestSession> => {
     const current = sessions.current();
     held.at(-1)?.resolve();
     return current;
   };
-  return { sessions, opened, held, next };
+  return { sessions, opened, held, next, advance };
 }
 
 describe("Sessions", () => {
@@ -69,6 +73,15 @@ describe("Sessions", () => {
     expect(second).not.toBe(first);
     expect([first.closed, second.closed]).toEqual([1, 0]);
     expect(sessions.latest).toBe(second);
+  });
+
+  it("pitfall 11: is replaced once the leaf has ended, though the monotonic clock stood still meanwhile", async () => {
+    const { next, advance } = setUp();
+    const first = await next();
+    advance(HOUR - 1);
+    expect(await next()).toBe(first);
+    advance(1);
+    expect(await next()).not.toBe(first);
   });
 
   it("one that the enclave refused is replaced once for all who say so", async () => {
