@@ -140,6 +140,7 @@ const lineShapes = (text: string): string[] =>
         .replace(/i-[0-9a-f]{17}(?:-enc[0-9a-f]{16})?/g, "MODULE")
         .replace(/[0-9a-f]{8}-[0-9a-f-]{27}/g, "UUID")
         .replace(/\b[0-9a-f]{12}…/g, "HASH…")
+        .replace(/…[0-9a-f]{16}\b/g, "…BYTES")
         .replace(/\d+ (?=files|bytes)/g, "N ")
         .trimEnd(),
     );
