@@ -2,16 +2,16 @@
  * A decision of the policies beside one RSA-2048 private operation, which every attested KMS call costs anyway: at 50
  * policies no more than one, at 500 no more than two. Policies are scoped as real ones are: by key, alias, caller and
  * action. Cedar's cost grows with the policies whose scope a request does not exclude; 500 that no scope excludes are
- * shown as well, without a bound. Short runs stand side by side in turning order, and each pair has its ratio.
+ * shown as well, without a bound.
  */
 import { constants, generateKeyPairSync, privateDecrypt, publicEncrypt } from "node:crypto";
 import { AuthorizationPolicy } from "../enclave/authorization/policies.js";
 import type { PinnedKey } from "../enclave/kms/pinned-keys.js";
+import { compare } from "./pairs.js";
 import type { Row } from "./table.js";
 import { median } from "./table.js";
 
 const KEYS = 25;
-const RUN_LENGTH = 8;
 const PEER = "bare RSA-2048 OAEP decryption";
 
 const arnOf = (index: number): string =>
@@ -61,7 +61,7 @@ const openPolicies = (count: number): string =>
 
 export async function run({ smoke }: { readonly smoke: boolean }): Promise<Row[]> {
   const bare = bareDecryption();
-  const pairs = smoke ? 30 : 400;
+  const effort = { pairs: smoke ? 150 : 400, runLength: 8 }; // the first tenth makes every slice
   const cases = [
     { name: "decision at 50 policies", policies: scopedPolicies(50), bound: 1 },
     { name: "decision at 500 policies", policies: scopedPolicies(500), bound: 0.5 },
@@ -69,7 +69,7 @@ export async function run({ smoke }: { readonly smoke: boolean }): Promise<Row[]
   ];
   const floors: number[] = [];
   const rows = cases.map(({ name, policies, bound }): Row => {
-    const { floor, ...row } = compare(bare, decider(policies), pairs);
+    const { floor, ...row } = compare(bare, decider(policies), effort);
     floors.push(floor);
     return { name, ...row, unit: "µs", peer: PEER, ...(bound === undefined ? {} : { bound }) };
   });
@@ -104,24 +104,4 @@ function bareDecryption(): () => void {
   return () => {
     if (privateDecrypt({ key: privateKey, padding, oaepHash: "sha256" }, sealed)[0] !== 7) throw new Error("wrong key");
   };
-}
-
-/** Microseconds per call of both, in pairs of short runs, and the median of the pairs' ratios. */
-function compare(floor: () => void, call: () => void, pairs: number) {
-  for (let warm = 0; warm < 4 * KEYS; warm++) call(); // slices are made when they are first needed
-  const floors: number[] = [];
-  const times: number[] = [];
-  for (let pair = 0; pair < pairs; pair++) {
-    if (pair % 2 === 0) floors.push(microseconds(floor));
-    times.push(microseconds(call));
-    if (pair % 2 === 1) floors.push(microseconds(floor));
-  }
-  const ratio = median(times.map((time, pair) => (floors[pair] ?? Number.NaN) / time));
-  return { floor: median(floors), median: median(times), ratio };
-}
-
-function microseconds(call: () => void): number {
-  const startedAt = performance.now();
-  for (let i = 0; i < RUN_LENGTH; i++) call();
-  return ((performance.now() - startedAt) * 1_000) / RUN_LENGTH;
 }

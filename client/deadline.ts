@@ -1,24 +1,10 @@
-/** Deadlines and signals around promises. */
+/** A deadline around a promise. */
 import { ServiceError } from "../shared/errors.js";
-
-/** The outcome of `promise`, or the reason of `signal` if that fires first; the promise then goes on for whoever else waits. */
-export async function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return promise;
-  let onAbort = (): void => undefined;
-  const aborted = new Promise<never>((_, reject) => {
-    onAbort = () => reject(signal.reason);
-    if (signal.aborted) onAbort();
-    signal.addEventListener("abort", onAbort, { once: true });
-  });
-  try {
-    return await Promise.race([promise, aborted]);
-  } finally {
-    signal.removeEventListener("abort", onAbort);
-  }
-}
+import { abortable } from "../shared/settle.js";
 
 /**
- * Runs `run` with a signal that fires at the deadline or with `given`, whichever comes first.
+ * Runs `run` with a signal that fires at the deadline or with `given`, whichever comes first, and does not wait for it
+ * longer: what `run` calls need not heed the signal.
  * @throws ServiceError ERR_TIMEOUT at the deadline; the reason of `given`; else what `run` throws.
  */
 export async function withDeadline<T>(
@@ -33,7 +19,7 @@ export async function withDeadline<T>(
   );
   const signal = given ? AbortSignal.any([given, deadline.signal]) : deadline.signal;
   try {
-    return await run(signal);
+    return await abortable(run(signal), signal);
   } catch (error) {
     if (signal.aborted) throw signal.reason; // what was interrupted tells it in words of its own
     throw error;

@@ -3,7 +3,7 @@
  * enclave says that its key is another. Calls that need one at the same time wait for the same one.
  */
 import type { AppraisedAttestation } from "../shared/attestation/appraise.js";
-import { abortable } from "./deadline.js";
+import { abortable } from "../shared/settle.js";
 
 /** What a channel keeps of one attestation. */
 export interface Session {

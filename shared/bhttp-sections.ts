@@ -5,7 +5,7 @@
 import type { BinaryField, FieldBudget } from "./bhttp-rules.js";
 import { faultOfField } from "./bhttp-rules.js";
 import type { ByteReader } from "./byte-reader.js";
-import { copyBytes } from "./bytes.js";
+import { copyBytes, wipe } from "./bytes.js";
 import { ServiceError } from "./errors.js";
 
 /** A structural refusal. */
@@ -52,7 +52,9 @@ export const indeterminateLength: Framing = {
       content.set(reader.take(length), filled);
       filled += length;
     }
-    return content.slice(0, filled);
+    const whole = content.slice(0, filled);
+    wipe(content);
+    return whole;
   },
 };
 

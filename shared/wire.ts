@@ -20,6 +20,7 @@ export const MAX_SEALED_BYTES = MAX_MESSAGE_REQUEST_BYTES + 64 * 1024;
 const MAX_CIPHERTEXT_BYTES = 6144;
 const MAX_RANDOM_BYTES = 1024;
 const MAX_KEY_ID_LENGTH = 2048;
+const SYMMETRIC = "SYMMETRIC_DEFAULT";
 
 /** A byte string of `min` to `max` bytes as canonical base64 text. */
 function base64(min: number, max: number) {
@@ -53,12 +54,17 @@ export const attestationResponse = z.strictObject({
 });
 
 /** `POST /v1/decrypt`: KMS Decrypt. `keyId` may be left out where the enclave's configuration names one key. */
-export const decryptRequest = z.strictObject({
-  ciphertext: base64(1, MAX_CIPHERTEXT_BYTES),
-  keyId: keyId.optional(),
-  encryptionContext: encryptionContext.optional(),
-  encryptionAlgorithm: z.enum(["SYMMETRIC_DEFAULT", "RSAES_OAEP_SHA_1", "RSAES_OAEP_SHA_256"]).optional(),
-});
+export const decryptRequest = z
+  .strictObject({
+    ciphertext: base64(1, MAX_CIPHERTEXT_BYTES),
+    keyId: keyId.optional(),
+    encryptionContext: encryptionContext.optional(),
+    encryptionAlgorithm: z.enum(["SYMMETRIC_DEFAULT", "RSAES_OAEP_SHA_1", "RSAES_OAEP_SHA_256"]).optional(),
+  })
+  // No RSA ciphertext is bound to a context (API_Decrypt): policies must not decide by one that is only claimed.
+  .refine(({ encryptionAlgorithm = SYMMETRIC, encryptionContext: pairs = {} }) => {
+    return encryptionAlgorithm === SYMMETRIC || Object.keys(pairs).length === 0;
+  }, "expected no encryption context with an asymmetric algorithm");
 export const decryptResponse = z.strictObject({ plaintext: base64(0, 4096), keyId });
 
 /** `POST /v1/data-keys`: KMS GenerateDataKey. */

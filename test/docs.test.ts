@@ -74,7 +74,7 @@ describe("README.md", () => {
     return readme.slice(body, readme.indexOf("```", body));
   }
 
-  it.each(["client.ts", "function.ts", "attest-kms.ts", "simulation.ts", "enclave.json"])(
+  it.each(["client.ts", "stream.ts", "function.ts", "attest-kms.ts", "simulation.ts", "enclave.json"])(
     "shows test/readme/%s, which is compiled or run",
     (name) => {
       expect(blockOf(`test/readme/${name}`)).toBe(read(`test/readme/${name}`));
@@ -122,7 +122,8 @@ describe("README.md", () => {
 
   it("shows every row that the benchmarks print", () => {
     const block = blockOf("npm run bench");
-    for (const suite of ["verify", "cms", "kms", "enclave"]) expect(block).toContain(`${suite}\n`);
+    for (const suite of ["verify", "cms", "authorization", "kms", "channels", "enclave"])
+      expect(block).toContain(`${suite}\n`);
   });
 });
 

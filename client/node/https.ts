@@ -31,6 +31,8 @@ export function send({ agent, method, path, fields = {}, body, signal }: AgentRe
     let answering = false;
     request.once("response", (response) => {
       answering = true;
+      // Whoever has answered reads no more of the request.
+      response.once("end", () => request.writableFinished || request.destroy());
       resolve(response);
     });
     request.on("error", (cause) => {

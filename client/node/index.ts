@@ -4,6 +4,7 @@
  */
 import { fromBase64, toBase64, utf8 } from "../../shared/bytes.js";
 import { isErrorCode, ServiceError } from "../../shared/errors.js";
+import { abortable } from "../../shared/settle.js";
 import { decodeUtf8, encryptionContext, OUTCOME_TRAILER, parseJson, parseWith } from "../../shared/wire.js";
 import { callerFields } from "../caller.js";
 import type { AttestedOptions } from "../connect.js";
@@ -89,7 +90,7 @@ async function openStream(
     const response = await channel.stream({
       path: "/v1/messages/decrypt",
       fields: {
-        ...(await callerFields(caller, "messages/decrypt")),
+        ...(await abortable(callerFields(caller, "messages/decrypt"), idle.signal)),
         "content-type": "application/octet-stream",
         "encryption-context": toBase64(utf8(JSON.stringify(context))),
       },

@@ -19,6 +19,17 @@ export interface AuthenticatorTime {
   readonly clock: Clock;
 }
 
+/** Who sent a request. */
+export interface Authenticated {
+  readonly principal: Principal;
+  /**
+   * Takes the request's proof, if it has one; to be called before anything is done for the principal. Not part of
+   * `authenticate`, so that how much a principal may ask bounds how many proofs of his are remembered.
+   * @throws ServiceError ERR_REPLAYED when the proof was taken before; ERR_BUSY when no more can be remembered.
+   */
+  readonly takeProof: () => void;
+}
+
 export class Authenticator {
   readonly #tokens: TokenVerifier;
   readonly #proofs: ProofVerifier;
@@ -40,15 +51,14 @@ export class Authenticator {
   }
 
   /**
-   * The principal who sent a request. A request with a proof is taken once; a second call with it throws.
-   * It does not decide what the principal may do, nor how much.
-   * @throws ServiceError ERR_TOKEN_MISSING, ERR_TOKEN_MALFORMED, ERR_TOKEN_UNTRUSTED, ERR_TOKEN_TIME, ERR_TOKEN_BINDING,
-   * ERR_REPLAYED, ERR_BUSY.
+   * The principal who sent a request. It does not decide what the principal may do, nor how much.
+   * @throws ServiceError ERR_TOKEN_MISSING, ERR_TOKEN_MALFORMED, ERR_TOKEN_UNTRUSTED, ERR_TOKEN_TIME, ERR_TOKEN_BINDING.
    */
-  async authenticate(credentials: Credentials): Promise<Principal> {
+  async authenticate(credentials: Credentials): Promise<Authenticated> {
     const nowMs = this.#now();
     const { principal, token, boundTo } = await this.#tokens.verify(credentials.authorization, nowMs);
-    if (boundTo !== undefined) await this.#proofs.verify(credentials, { token, boundTo }, nowMs);
-    return principal;
+    if (boundTo === undefined) return { principal, takeProof: () => undefined };
+    const proof = await this.#proofs.verify(credentials, { token, boundTo }, nowMs);
+    return { principal, takeProof: () => this.#proofs.take(proof) };
   }
 }

@@ -21,6 +21,8 @@ export interface BudgetLease {
   spend(bytes: number): void;
   /** Gives the place back; further calls do nothing. What was spent stays spent. */
   leave(): void;
+  /** Gives the place back and the request as well: it was a repetition, which whoever carries requests can send at will. */
+  annul(): void;
 }
 
 const MINUTE_MS = 60_000;
@@ -80,15 +82,17 @@ export class Budgets {
 
   #leaseOf(account: Account): BudgetLease {
     let isOpen = true;
-    return {
-      spend: (bytes) => this.#spend(account, bytes),
-      leave: () => {
-        if (!isOpen) return;
-        isOpen = false;
-        account.underWay--;
-        this.#visitLater(account);
-      },
+    const leave = (): void => {
+      if (!isOpen) return;
+      isOpen = false;
+      account.underWay--;
+      this.#visitLater(account);
     };
+    const annul = (): void => {
+      if (isOpen) account.requests.giveBack(1);
+      leave();
+    };
+    return { spend: (bytes) => this.#spend(account, bytes), leave, annul };
   }
 
   #spend(account: Account, bytes: number): void {
@@ -155,5 +159,9 @@ class Bucket {
     this.#missing = missing;
     this.#atMs = nowMs;
     return true;
+  }
+
+  giveBack(amount: number): void {
+    this.#missing = Math.max(0, this.#missing - amount * MINUTE_MS);
   }
 }

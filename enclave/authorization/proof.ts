@@ -73,13 +73,12 @@ export class ProofVerifier {
   }
 
   /**
-   * Verifies the proof in the `dpop` header of a request that carries `bound`, at `nowMs`, and takes note of it. `nowMs`
-   * must not go back by more than one window.
-   * It does not verify the token.
-   * @throws ServiceError ERR_TOKEN_BINDING; ERR_REPLAYED for a proof that is valid but was seen before; ERR_BUSY when no
-   * more can be remembered.
+   * Verifies the proof in the `dpop` header of a request that carries `bound`, at `nowMs`, and names it. `nowMs` must not
+   * go back by more than one window.
+   * It does not verify the token, nor look whether the proof was seen before: that is for `take`.
+   * @throws ServiceError ERR_TOKEN_BINDING.
    */
-  async verify(request: Credentials, bound: BoundToken, nowMs: number): Promise<void> {
+  async verify(request: Credentials, bound: BoundToken, nowMs: number): Promise<string> {
     if (request.dpop === undefined) throw refused("a proof in the dpop header");
     const unverified = parseUnverifiedJwt(request.dpop, PROFILE);
     await assertBoundKey(unverified.header.jwk, bound.boundTo);
@@ -88,8 +87,15 @@ export class ProofVerifier {
     assertRequest(unverified.claims, request);
     if (unverified.claims.ath !== (await hashOfToken(bound.token))) throw refused("the hash of this token in ath");
     this.#assertTime(unverified.claims.iat, nowMs);
-    // Last, so that nobody but the key's holder can fill the memory or spoil a jti; by key, so that no two holders can collide.
-    this.#seen.remember(`${bound.boundTo} ${unverified.claims.jti}`);
+    return `${bound.boundTo} ${unverified.claims.jti}`; // by key, so that no two holders can collide
+  }
+
+  /**
+   * Takes note of a proof, by the name that `verify` gave it: so that nobody but the key's holder can spoil a jti.
+   * @throws ServiceError ERR_REPLAYED when it was seen before; ERR_BUSY when no more can be remembered.
+   */
+  take(proof: string): void {
+    this.#seen.remember(proof);
   }
 
   #assertTime(iat: number, nowMs: number): void {

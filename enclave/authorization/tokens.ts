@@ -7,6 +7,9 @@
  * keys and algorithms alone. What is wrong with a token's form is told before its signature is looked at; what is wrong
  * with its times or audience is told only of tokens that are genuine.
  *
+ * A token that comes again is not verified again (verified-tokens.ts): of it only what may have changed is checked, its times
+ * and its scheme.
+ *
  * A token that is bound to a key (`cnf`) comes with the scheme DPoP, any other with Bearer (RFC 9449 §7.1, §7.2). That
  * whoever sends it has that key is for proof.ts to verify.
  */
@@ -20,6 +23,7 @@ import { boundKeyOf } from "./confirmation.js";
 import type { PinnedIssuer } from "./issuers.js";
 import { keyFor, pinIssuers } from "./issuers.js";
 import type { Principal } from "./principal.js";
+import { VerifiedTokens } from "./verified-tokens.js";
 
 /** What tokens are held against. */
 export type TokenRules = Pick<AuthorizationConfiguration, "issuers" | "skewSeconds" | "maxTokenAgeSeconds">;
@@ -61,9 +65,17 @@ const claims = z.looseObject({
 
 const PROFILE = { maxLength: MAX_TOKEN_LENGTH, header, claims, code: "ERR_TOKEN_MALFORMED" } as const;
 
+/** What is true of a token at all times. */
+interface GenuineToken extends Omit<VerifiedToken, "token"> {
+  readonly times: Times;
+}
+
+type Times = Pick<z.infer<typeof claims>, "iat" | "exp" | "nbf">;
+
 export class TokenVerifier {
   readonly #issuers: ReadonlyMap<string, PinnedIssuer>;
   readonly #rules: TokenRules;
+  readonly #genuine = new VerifiedTokens<GenuineToken>();
 
   private constructor(issuers: ReadonlyMap<string, PinnedIssuer>, rules: TokenRules) {
     this.#issuers = issuers;
@@ -81,7 +93,15 @@ export class TokenVerifier {
    * @throws ServiceError ERR_TOKEN_MISSING, ERR_TOKEN_MALFORMED, ERR_TOKEN_UNTRUSTED, ERR_TOKEN_TIME, ERR_TOKEN_BINDING.
    */
   async verify(authorization: string | undefined, nowMs: number): Promise<VerifiedToken> {
+    if (!Number.isFinite(nowMs)) throw new TypeError("verify: nowMs is a time"); // every comparison with NaN is false
     const { scheme, token } = splitAuthorization(authorization);
+    const { principal, boundTo, times } = this.#genuine.find(token) ?? (await this.#verifyNew(token, nowMs));
+    assertTimes(times, this.#rules, nowMs);
+    assertScheme(scheme, boundTo);
+    return { principal, token, boundTo };
+  }
+
+  async #verifyNew(token: string, nowMs: number): Promise<GenuineToken> {
     const unverified = parseUnverifiedJwt(token, PROFILE);
     const issuer = this.#issuers.get(unverified.claims.iss);
     if (!issuer) throw new ServiceError("ERR_TOKEN_UNTRUSTED", "expected a token of a pinned issuer");
@@ -90,8 +110,10 @@ export class TokenVerifier {
     if (!key) throw new ServiceError("ERR_TOKEN_UNTRUSTED", "expected alg and kid to name one key of the issuer");
     const verified = await this.#verifySignatureAndClaims(token, { issuer, key, nowMs });
     const boundTo = boundKeyOf(verified, issuer.configuration.proofOfPossession);
-    assertScheme(scheme, boundTo);
-    return { principal: principalOf(verified, issuer), token, boundTo };
+    const { iat, exp, nbf } = unverified.claims; // of the same text
+    const genuine = { principal: principalOf(verified, issuer), boundTo, times: { iat, exp, nbf } };
+    this.#genuine.keep(token, genuine);
+    return genuine;
   }
 
   async #verifySignatureAndClaims(token: string, { issuer, key, nowMs }: Verification): Promise<Claims> {
@@ -133,6 +155,18 @@ function splitAuthorization(authorization: string | undefined): { scheme: Scheme
   return { scheme: scheme.toLowerCase() === "dpop" ? "dpop" : "bearer", token };
 }
 
+/** The checks of `jwtVerify` (RFC 7519 §4.1.4 to §4.1.6), which a token that comes again does not see. */
+function assertTimes({ iat, exp, nbf }: Times, { skewSeconds, maxTokenAgeSeconds }: TokenRules, nowMs: number): void {
+  const now = Math.floor(nowMs / 1_000);
+  if (nbf !== undefined && nbf > now + skewSeconds) throw notOfThisTime("nbf");
+  if (exp <= now - skewSeconds) throw notOfThisTime("exp");
+  const ageSeconds = now - iat;
+  if (ageSeconds > maxTokenAgeSeconds + skewSeconds || ageSeconds < -skewSeconds) throw notOfThisTime("iat");
+}
+
+const notOfThisTime = (claim: string): ServiceError =>
+  new ServiceError("ERR_TOKEN_TIME", `expected a token of now, going by ${claim}`);
+
 /** RFC 9449 §7.2: a bound token as Bearer is a downgrade. The other way round there is no key that a proof could be of. */
 function assertScheme(scheme: Scheme, boundTo: string | undefined): void {
   if (scheme === (boundTo === undefined ? "bearer" : "dpop")) return;
@@ -144,7 +178,7 @@ function assertScheme(scheme: Scheme, boundTo: string | undefined): void {
 function refusalOf(error: unknown): unknown {
   if (!(error instanceof JOSEError)) return error;
   const claim = "claim" in error && typeof error.claim === "string" ? error.claim : "";
-  if (TIME_CLAIMS.has(claim)) return new ServiceError("ERR_TOKEN_TIME", `expected a token of now, going by ${claim}`);
+  if (TIME_CLAIMS.has(claim)) return notOfThisTime(claim);
   const failure = claim === "" ? "a signature that verifies" : `a token for this service, going by ${claim}`;
   return new ServiceError("ERR_TOKEN_UNTRUSTED", `expected ${failure}`);
 }

@@ -58,18 +58,19 @@ export class SealedChannel {
   async serve(sealed: Uint8Array, outer: Pick<RoutedRequest, "requestId" | "signal">): Promise<RoutedAnswer> {
     const { request, enc, sealResponse } = await openRequest(this.#keyOf(sealed), sealed);
     const answer = await this.#answer(request, enc, outer);
-    const encoded = encodeBinaryResponse({
-      status: answer.status,
-      fields: [
-        ["content-type", answer.contentType],
-        ["date", new Date(this.#options.nowMs()).toUTCString()],
-      ],
-      content: answer.content,
-      trailers: [],
-    });
-    const body = await sealResponse(encoded);
-    wipe(encoded, answer.content);
+    const encoded = this.#encode(answer);
+    const body = await sealResponse(encoded).finally(() => wipe(encoded));
     return { contentType: MEDIA_TYPE_OHTTP_RESPONSE, body, keyArn: undefined };
+  }
+
+  #encode({ status, contentType, content }: InnerAnswer): Uint8Array {
+    const date = new Date(this.#options.nowMs()).toUTCString();
+    const fields = [["content-type", contentType] as const, ["date", date] as const];
+    try {
+      return encodeBinaryResponse({ status, fields, content, trailers: [] });
+    } finally {
+      wipe(content);
+    }
   }
 
   #keyOf(sealed: Uint8Array) {
@@ -84,9 +85,10 @@ export class SealedChannel {
     const { clock, log, router } = this.#options;
     const startedAtMs = clock.monotonicMs();
     let route: Route | undefined;
+    let request: BinaryRequest | undefined;
     const logged = () => ({ requestId, channel: "sealed" as const, startedAtMs, route });
     try {
-      const request = parseBinaryRequest(encoded, { maxContentBytes: MAX_MESSAGE_REQUEST_BYTES });
+      request = parseBinaryRequest(encoded, { maxContentBytes: MAX_MESSAGE_REQUEST_BYTES });
       this.#assertDate(request);
       const routed = routedRequest(request, {
         ...{ requestId, signal },
@@ -107,7 +109,7 @@ export class SealedChannel {
       log.refused(logged(), refusal, problem.status);
       return { status: problem.status, contentType: PROBLEM_JSON, content: utf8(JSON.stringify(problem)) };
     } finally {
-      wipe(encoded);
+      wipe(encoded, ...(request ? [request.content] : []));
     }
   }
 

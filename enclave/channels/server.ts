@@ -122,14 +122,15 @@ export class EnclaveServer {
     const gone = new AbortController();
     onceGone(exchange.request, exchange.response, () => gone.abort());
     const answer = await withinDeadline({ clock, deadlineMs, what: route.name }, (deadline) => {
-      // A stream is not bound by the deadline of its beginning.
-      const signal = this.#options.channel.streams ? gone.signal : AbortSignal.any([deadline, gone.signal]);
+      // Once the answer begins the deadline cannot fire any more: a stream is not bound by that of its beginning.
+      const signal = AbortSignal.any([deadline, gone.signal]);
       return inTime(route.serve(this.#routed(exchange, target, signal)), deadline);
     });
     try {
       await this.#send(exchange, answer);
     } finally {
       answer.release?.();
+      this.#drain(exchange);
     }
   }
 
@@ -146,7 +147,7 @@ export class EnclaveServer {
         contentType: mediaTypeOf(headers["content-type"]),
         encryptionContext: textOf(headers["encryption-context"]),
       },
-      body: requestBody(request, streams),
+      body: requestBody(request, { streams, signal }),
       connectionKey: () => connectionKey(request),
       assertFirst: () => undefined, // sealed requests can be repeated by who carries them; these have a connection
     };
@@ -176,11 +177,22 @@ export class EnclaveServer {
     this.#sender.whole(exchange, head, utf8(JSON.stringify(problem))).catch(() => {
       exchange.response.destroy(); // the refusal could not be told; the connection ends, the process does not
     });
+    this.#drain(exchange);
   }
 
-  /** A body that was not read to its end would be taken for the next request. */
+  /** Where bodies are no streams, what is left of one is not waited for. */
   #isLast({ request }: Exchange): boolean {
-    return this.#closing || !request.complete;
+    return this.#closing || !(request.complete || this.#options.channel.streams);
+  }
+
+  /**
+   * Reads what is left of a streamed body, for a while: a connection that ended with it unread would be reset, and the
+   * answer lost on its way to a client that is still sending (RFC 9112 §9.6).
+   */
+  #drain({ request }: Exchange): void {
+    if (!this.#options.channel.streams || request.complete || request.destroyed) return;
+    const cancel = this.#options.clock.after(SEND_MS, () => request.socket.destroy());
+    request.once("end", cancel).once("close", cancel).resume();
   }
 
   #logged({ requestId, startedAtMs, route }: Exchange) {

@@ -87,10 +87,10 @@ export class Guard {
     const { authenticator, budgets } = this.#options;
     const { fields, method, path } = request;
     const { authorization, dpop } = fields;
-    const principal = await authenticator.authenticate({ authorization, dpop, method, path });
+    const { principal, takeProof } = await authenticator.authenticate({ authorization, dpop, method, path });
     const lease = budgets.enter(principal.id);
     try {
-      request.assertFirst();
+      takeOnce(lease, takeProof, request.assertFirst);
       const answer = await this.#run(operation, request, { principal, lease });
       const body =
         answer.body instanceof Uint8Array
@@ -117,8 +117,12 @@ export class Guard {
       return operation.runStream(spending(request.body.stream(), lease, this.#pacing(request)), call, request.fields);
     }
     const body = await request.body.whole(operation.maxBodyBytes);
-    lease.spend(body.length);
-    return operation.run(body, call);
+    try {
+      lease.spend(body.length);
+      return await operation.run(body, call);
+    } finally {
+      wipe(body); // a function's input may be as secret as a plaintext
+    }
   }
 
   #pacing({ signal }: RoutedRequest) {
@@ -131,6 +135,16 @@ export class Guard {
     const decision = policies.decide(question);
     log.info({ requestId, ...decisions.fieldsOf(question, decision) }, "decided");
     if (!decision.allowed) throw new ServiceError("ERR_NOT_AUTHORIZED", decision.reason ?? "no policy permits it");
+  }
+}
+
+/** A repetition takes nothing from the budget: else whoever carries the requests could use it up with copies. */
+function takeOnce(lease: BudgetLease, ...checks: readonly (() => void)[]): void {
+  try {
+    for (const check of checks) check();
+  } catch (error) {
+    lease.annul();
+    throw error;
   }
 }
 
@@ -154,8 +168,13 @@ async function* spending(
   { clock, signal }: { readonly clock: Clock; readonly signal: AbortSignal },
 ): AsyncGenerator<Uint8Array> {
   for await (const part of body) {
-    for (let left = part.length; left > 0; left -= AT_ONCE_BYTES) {
-      while (!hasSpent(lease, Math.min(left, AT_ONCE_BYTES))) await pause(clock, signal);
+    try {
+      for (let left = part.length; left > 0; left -= AT_ONCE_BYTES) {
+        while (!hasSpent(lease, Math.min(left, AT_ONCE_BYTES))) await pause(clock, signal);
+      }
+    } catch (error) {
+      wipe(part); // it goes to nobody
+      throw error;
     }
     yield part;
   }

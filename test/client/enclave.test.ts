@@ -176,4 +176,16 @@ describe("refusals", () => {
     await expect(enclave.random(1, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
     expect(operations()).toEqual([]);
   });
+
+  it("a token that does not come is waited for no longer than a call may take", async () => {
+    const token = () => new Promise<string>(() => undefined);
+    const { enclave, operations } = await connected(answerHonestly, { deadlineMs: 50, token });
+    await expect(enclave.random(1)).rejects.toThrowCode("ERR_TIMEOUT");
+    const reason = new Error("no longer needed");
+    const leaving = new AbortController();
+    const call = enclave.random(1, { signal: leaving.signal });
+    leaving.abort(reason);
+    await expect(call).rejects.toBe(reason);
+    expect(operations()).toEqual([]);
+  });
 });

@@ -65,7 +65,7 @@ export async function startStack(variation: StackVariation = {}): Promise<Stack>
     JSON.stringify({
       version: 1,
       kms: { region, keys: [{ arn: keyArn, aliases: [ALIAS] }], transport, roots: [kms.caCertificate] },
-      channels: { parent: openToParent },
+      channels: { parent: openToParent, tls: { certificate: "generated" } },
       authorization: authorizationFor(issuer, authorization),
     }),
   );
@@ -100,9 +100,10 @@ async function startEnclaveAndParent(
   role: KMSClient,
 ): Promise<Parent> {
   const folder = testFolder();
-  const [listen, tunnel, services] = ["enclave", "tunnel", "services"].map((name) => `unix:${join(folder, name)}`);
-  if (listen === undefined || tunnel === undefined || services === undefined) throw new TypeError("three addresses");
-  const enclave = await createEnclave({ configuration, nsm, addresses: { listen, tunnel, services } });
+  const at = (name: string): string => `unix:${join(folder, name)}`;
+  const addresses = { listen: at("enclave"), tls: at("tls"), tunnel: at("tunnel"), services: at("services") };
+  const { tls, tunnel, services } = addresses;
+  const enclave = await createEnclave({ configuration, nsm, addresses });
   onTestFinished(() => enclave.close());
   const target = { host: "127.0.0.1", port: kms.port };
   const parent = await createParent({
@@ -110,6 +111,7 @@ async function startEnclaveAndParent(
     services,
     listen: { host: "127.0.0.1", port: 0 },
     tunnel: { listen: tunnel, target, allow: [target], maxConnections: 16 },
+    tls: { listen: { host: "127.0.0.1", port: 0 }, enclave: tls, maxConnections: 16 },
     gateway: { client: role },
     credentials: roleCredentials,
   });

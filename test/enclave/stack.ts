@@ -143,8 +143,10 @@ export interface StackChanges {
   readonly clock?: Clock;
   readonly functions?: readonly EnclaveFunction[];
   readonly authorization?: Json;
-  /** Whether attested TLS has an address. */
-  readonly tls?: boolean;
+  /** Attested TLS with a generated certificate, or as it says. */
+  readonly tls?: true | Json;
+  /** What the parent offers as a renewed certificate; nothing unless given. */
+  readonly tlsCertificate?: () => unknown;
   /** What the parent answers for credentials. */
   readonly credentials?: () => Promise<unknown>;
 }
@@ -155,6 +157,10 @@ export async function startStack(kms: Kms, changes: StackChanges = {}): Promise<
   const gatewayTargets: string[] = [];
   const services = await fakeServices({
     "/credentials": async () => ({ body: await (changes.credentials?.() ?? roleCredentials(simulation)) }),
+    "/tls-certificate": () => {
+      const body = changes.tlsCertificate?.();
+      return body === undefined ? { status: 404, body: {} } : { body };
+    },
     "/kms": async (call) => {
       gatewayTargets.push(String(call.target));
       return { body: await gatewayCall(simulation, call) };
@@ -190,6 +196,9 @@ export async function startStack(kms: Kms, changes: StackChanges = {}): Promise<
   return { enclave, tlsAddress, log, configuration, gatewayTargets, request, json };
 }
 
+const tlsOf = ({ tls }: StackChanges): Json =>
+  tls === undefined ? {} : { tls: tls === true ? { certificate: "generated" } : tls };
+
 const OPERATIONS = ["decrypt", "data-keys", "random", "messages/decrypt"];
 
 export const configurationOf = ({ simulation, keyArn, issuer }: Kms, changes: StackChanges = {}): Json => ({
@@ -201,7 +210,7 @@ export const configurationOf = ({ simulation, keyArn, issuer }: Kms, changes: St
     roots: [simulation.kms.caCertificate],
     ...changes.kms,
   },
-  channels: { parent: OPERATIONS, ...(changes.tls ? { tls: { certificate: "generated" } } : {}) },
+  channels: { parent: OPERATIONS, ...tlsOf(changes) },
   authorization: authorizationFor(issuer, changes.authorization),
   ...changes.configuration,
 });

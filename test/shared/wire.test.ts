@@ -20,6 +20,14 @@ describe("messages", () => {
     expect(parse(',"encryptionContext":{"tenant":"a"}').encryptionContext).toEqual({ tenant: "a" });
   });
 
+  it("refuses a context beside an asymmetric algorithm, whose ciphertexts have none", () => {
+    const rsa = ',"encryptionAlgorithm":"RSAES_OAEP_SHA_256"';
+    expect(() => parse(`${rsa},"encryptionContext":{"tenant":"a"}`)).toThrowCode(CODE);
+    expect(parse(`${rsa},"encryptionContext":{}`).encryptionContext).toEqual({});
+    const symmetric = ',"encryptionAlgorithm":"SYMMETRIC_DEFAULT","encryptionContext":{"tenant":"a"}';
+    expect(parse(symmetric).encryptionContext).toEqual({ tenant: "a" });
+  });
+
   it("refuses a pair named __proto__, which would be dropped in silence", () => {
     expect(() => parse(',"encryptionContext":{"__proto__":"x"}')).toThrowCode(CODE);
     const encryptionContext = Object.defineProperty({}, "__proto__", { value: "x", enumerable: true });

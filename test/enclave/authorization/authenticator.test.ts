@@ -32,8 +32,11 @@ const credentials = (authorization: string | undefined, dpop?: string): Credenti
   authorization,
   dpop,
 });
-const authenticate = (authorization: string | undefined, dpop?: string) =>
-  authenticator.authenticate(credentials(authorization, dpop));
+async function authenticate(authorization: string | undefined, dpop?: string) {
+  const { principal, takeProof } = await authenticator.authenticate(credentials(authorization, dpop));
+  takeProof();
+  return principal;
+}
 
 describe("Authenticator", () => {
   it("knows the bearer of an unbound token", async () => {
@@ -60,6 +63,13 @@ describe("Authenticator", () => {
     const dpop = await proofWith(key);
     await authenticate(`DPoP ${bound}`, dpop);
     await expect(authenticate(`DPoP ${bound}`, dpop)).rejects.toThrowCode("ERR_REPLAYED");
+  });
+
+  it("remembers a proof only once it is taken", async () => {
+    const request = credentials(`DPoP ${bound}`, await proofWith(key));
+    const [first, second] = [await authenticator.authenticate(request), await authenticator.authenticate(request)];
+    first.takeProof();
+    expect(() => second.takeProof()).toThrowCode("ERR_REPLAYED");
   });
 
   it("refuses a proof that goes with another token of the same key, path or method", async () => {

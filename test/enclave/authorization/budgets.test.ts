@@ -54,6 +54,20 @@ describe("requests in a minute", () => {
     expect(() => budgets.enter("idp/a")).toThrowCode("ERR_BUDGET");
   });
 
+  it("are given back by a repetition, once, and with its place", () => {
+    const { budgets, ask } = setUp({ maxConcurrent: 1 });
+    ask("idp/a", 59);
+    for (let i = 0; i < 100; i++) {
+      const lease = budgets.enter("idp/a");
+      lease.annul();
+      lease.annul();
+    }
+    const lease = budgets.enter("idp/a");
+    lease.leave();
+    lease.annul(); // too late: it was served
+    expect(() => budgets.enter("idp/a")).toThrowCode("ERR_BUDGET");
+  });
+
   it("are not taken by a request that is refused", () => {
     const { clock, budgets, ask } = setUp({ maxConcurrent: 1 });
     const lease = budgets.enter("idp/a");

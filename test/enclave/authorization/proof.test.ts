@@ -46,8 +46,10 @@ beforeEach(() => {
   verifier = new ProofVerifier({ windowSeconds: WINDOW, maxRemembered: 1_000 }, clock);
 });
 
-const verify = (dpop: string | undefined, request: Partial<Credentials> = {}, nowMs = NOW_MS): Promise<void> =>
-  verifier.verify({ ...REQUEST, dpop, ...request }, { token: TOKEN, boundTo }, nowMs);
+/** Verifies a proof and takes it. */
+async function verify(dpop: string | undefined, request: Partial<Credentials> = {}, nowMs = NOW_MS): Promise<void> {
+  verifier.take(await verifier.verify({ ...REQUEST, dpop, ...request }, { token: TOKEN, boundTo }, nowMs));
+}
 
 const refused = (dpop: string | undefined, request: Partial<Credentials> = {}, nowMs = NOW_MS) =>
   expect(verify(dpop, request, nowMs)).rejects.toThrowCode("ERR_TOKEN_BINDING");
@@ -262,7 +264,8 @@ describe("a proof that was seen before", () => {
   it("is another holder's own business", async () => {
     const other = { token: TOKEN, boundTo: await thumbprint(thief) };
     await verify(proof({ jti: "the same jti" }));
-    await verifier.verify({ ...REQUEST, dpop: proof({ jti: "the same jti" }, {}, thief) }, other, NOW_MS);
+    const dpop = proof({ jti: "the same jti" }, {}, thief);
+    verifier.take(await verifier.verify({ ...REQUEST, dpop }, other, NOW_MS));
   });
 
   it("is remembered only if it was valid", async () => {

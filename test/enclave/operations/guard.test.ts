@@ -24,6 +24,7 @@ const BODY = utf8('{"a":1}');
 
 interface Changes {
   readonly authenticate?: () => Promise<Principal>;
+  readonly proof?: () => void;
   readonly decision?: Decision;
   readonly limits?: Partial<BudgetLimits>;
   readonly run?: Operation["run"];
@@ -33,7 +34,7 @@ interface Changes {
 const ALLOWED: Decision = { allowed: true, policyIds: ["p1"], failedPolicyIds: [] };
 const DENIED: Decision = { allowed: false, policyIds: [], failedPolicyIds: [], reason: "no policy permits it" };
 
-function setUp({ authenticate, decision = ALLOWED, limits, run, runStream }: Changes = {}) {
+function setUp({ authenticate, proof, decision = ALLOWED, limits, run, runStream }: Changes = {}) {
   const steps: string[] = [];
   const clock = new TestClock();
   const log = memoryLog();
@@ -42,7 +43,12 @@ function setUp({ authenticate, decision = ALLOWED, limits, run, runStream }: Cha
     authenticator: {
       authenticate: async () => {
         steps.push("token");
-        return authenticate ? authenticate() : PRINCIPAL;
+        const takeProof = () => void steps.push("proof");
+        return {
+          principal: authenticate ? await authenticate() : PRINCIPAL,
+          takeProof,
+          ...(proof && { takeProof: proof }),
+        };
       },
     },
     budgets,
@@ -85,7 +91,7 @@ const requestOf = (steps: string[], changes: Partial<RoutedRequest>): RoutedRequ
   body: {
     whole: async () => {
       steps.push("body");
-      return BODY;
+      return BODY.slice(); // it is overwritten
     },
     stream: () => {
       throw new ServiceError("ERR_CONTENT_TYPE", "expected a body in JSON");
@@ -114,10 +120,10 @@ const bodyOf = (whole: () => Promise<Uint8Array>): Pick<RoutedRequest, "body"> =
 });
 
 describe("the order", () => {
-  it("is token, budget, repetition, body, operation, decision", async () => {
+  it("is token, budget, proof, repetition, body, operation, decision", async () => {
     const { serve, steps } = setUp();
     const answer = await serve();
-    expect(steps).toEqual(["token", "repetition", "body", "operation", "decision"]);
+    expect(steps).toEqual(["token", "proof", "repetition", "body", "operation", "decision"]);
     expect(answer).toMatchObject({ contentType: "application/json", body: utf8('{"done":true}') });
   });
 
@@ -141,13 +147,38 @@ describe("the order", () => {
   it("of a repetition no body is read", async () => {
     const { serve, steps } = setUp();
     await expect(serve({ assertFirst: failing("ERR_REPLAYED") })).rejects.toThrowCode("ERR_REPLAYED");
+    expect(steps).toEqual(["token", "proof"]);
+  });
+
+  it("repetitions, of a request or of a proof, take nothing from the caller's budget", async () => {
+    const { serve } = setUp({ limits: { requestsPerMinute: 1 } });
+    const again = { assertFirst: failing("ERR_REPLAYED") };
+    for (let i = 0; i < 5; i++) await expect(serve(again)).rejects.toThrowCode("ERR_REPLAYED");
+    await expect(serve()).resolves.toBeDefined();
+    const bound = setUp({ limits: { requestsPerMinute: 1 }, proof: failing("ERR_REPLAYED") });
+    for (let i = 0; i < 5; i++) await expect(bound.serve()).rejects.toThrowCode("ERR_REPLAYED");
+  });
+
+  it("who is over budget adds nothing to what is remembered of proofs", async () => {
+    const { serve, steps } = setUp({ limits: { requestsPerMinute: 1 } });
+    (await serve()).release?.();
+    steps.length = 0;
+    await expect(serve()).rejects.toThrowCode("ERR_BUDGET");
     expect(steps).toEqual(["token"]);
+  });
+
+  it("the body is overwritten once the operation is done with it", async () => {
+    const body = utf8('{"card":"4111"}');
+    const { serve } = setUp({ run: async (given) => jsonAnswer({ length: given.length }) });
+    const answer = await serve(bodyOf(async () => body));
+    expect(answer.body).toEqual(utf8('{"length":15}'));
+    expect(body).toEqual(new Uint8Array(15));
   });
 
   it("the body counts before the operation sees it", async () => {
     const { serve, steps } = setUp({ limits: { bytesPerMinute: BODY.length - 1 } });
     await expect(serve()).rejects.toThrowCode("ERR_BUDGET");
-    expect(steps).toEqual(["token", "repetition", "body"]);
+    expect(steps).toEqual(["token", "proof", "repetition", "body"]);
   });
 
   it("the body is read within the operation's limit", async () => {
@@ -155,7 +186,7 @@ describe("the order", () => {
     const asked: number[] = [];
     const whole = async (maxBytes: number) => {
       asked.push(maxBytes);
-      return BODY;
+      return BODY.slice(); // it is overwritten
     };
     await serve({ body: { whole, stream: failing("ERR_CONTENT_TYPE") } });
     expect(asked).toEqual([100]);
@@ -167,7 +198,7 @@ describe("decisions", () => {
     const asked: unknown[] = [];
     const { clock, log } = setUp();
     const guard = new Guard({
-      authenticator: { authenticate: async () => PRINCIPAL },
+      authenticator: { authenticate: async () => ({ principal: PRINCIPAL, takeProof: () => undefined }) },
       budgets: new Budgets(LIMITS, clock),
       policies: {
         decide: (question) => {
