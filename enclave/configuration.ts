@@ -192,7 +192,6 @@ export type ConfigurationDocument = z.infer<typeof schema>;
 export type AuthorizationConfiguration = ConfigurationDocument["authorization"];
 export type IssuerConfiguration = AuthorizationConfiguration["issuers"][number];
 export type BudgetLimits = AuthorizationConfiguration["budgets"];
-export type SealedLimits = ConfigurationDocument["channels"]["sealed"];
 export type TlsConfiguration = NonNullable<ConfigurationDocument["channels"]["tls"]>;
 
 /** A checked configuration. */
