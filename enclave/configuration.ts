@@ -192,7 +192,6 @@ export type ConfigurationDocument = z.infer<typeof schema>;
 export type AuthorizationConfiguration = ConfigurationDocument["authorization"];
 export type IssuerConfiguration = AuthorizationConfiguration["issuers"][number];
 export type BudgetLimits = AuthorizationConfiguration["budgets"];
-export type SealedLimits = ConfigurationDocument["channels"]["sealed"];
 export type TlsConfiguration = NonNullable<ConfigurationDocument["channels"]["tls"]>;
 
 /** A checked configuration. */
@@ -202,7 +201,8 @@ export interface Configuration extends ConfigurationDocument {
 
 /**
  * Parses a configuration.
- * On return every field is of its form, all keys are in the KMS Region, and every key name means one key.
+ * On return every field is of its form, all keys are in the KMS Region, every key name means one key, and a provided
+ * certificate's private key can be opened by one of them.
  * @throws ServiceError ERR_CONFIGURATION; the message names the field and what was expected of it.
  */
 export function parseConfiguration(bytes: Uint8Array): Configuration {
@@ -212,7 +212,22 @@ export function parseConfiguration(bytes: Uint8Array): Configuration {
     if (regionOfKeyArn(arn) === region) return;
     throw new ServiceError("ERR_CONFIGURATION", `kms.keys.${index}.arn: expected a key in the Region of kms.region`);
   });
-  return { ...document, keys: new PinnedKeys(keys) };
+  const pinned = new PinnedKeys(keys);
+  assertCertificateOpens(document, pinned);
+  return { ...document, keys: pinned };
+}
+
+/** A private key that KMS can never release would be asked for again and again, by an enclave that never serves TLS. */
+function assertCertificateOpens(
+  { channels: { tls }, kms: { transport } }: ConfigurationDocument,
+  keys: PinnedKeys,
+): void {
+  if (tls?.certificate !== "provided") return;
+  if (transport === "gateway") {
+    throw new ServiceError("ERR_CONFIGURATION", "channels.tls: the gateway opens no private key, expected a tunnel");
+  }
+  if (keys.means(tls.privateKey.keyId)) return;
+  throw new ServiceError("ERR_CONFIGURATION", "channels.tls.privateKey.keyId: expected a key of kms.keys");
 }
 
 function decodeUtf8(bytes: Uint8Array): string {

@@ -22,6 +22,7 @@ const DIGEST_WORDS = 8;
 const FORGOTTEN_PER_CALL = 2;
 
 export class ReplayStore {
+  readonly #what: string;
   readonly #clock: Clock;
   readonly #limits: ReplayLimits;
   readonly #salt = randomBytes(32);
@@ -33,7 +34,9 @@ export class ReplayStore {
   /** Open addressing, linear probing: 0, or an entry's place in the ring plus one. At most half of it is in use. */
   readonly #table: Uint32Array;
 
-  constructor(clock: Clock, limits: ReplayLimits) {
+  /** @param what names one of the things in messages, with its article. */
+  constructor(what: string, clock: Clock, limits: ReplayLimits) {
+    this.#what = what;
     this.#clock = clock;
     this.#limits = limits;
     this.#digests = new Uint32Array(limits.maxEntries * DIGEST_WORDS);
@@ -57,11 +60,16 @@ export class ReplayStore {
     this.#forgetExpired(nowMs, FORGOTTEN_PER_CALL);
     const known = this.#find(digest);
     if (known !== undefined) {
-      if (!this.#isExpired(known, nowMs)) throw new ServiceError("ERR_REPLAYED", "expected something not seen before");
+      if (!this.#isExpired(known, nowMs)) {
+        throw new ServiceError("ERR_REPLAYED", `expected ${this.#what} not seen before`);
+      }
       this.#forgetExpired(nowMs, this.#size);
     }
     if (this.#size === this.#limits.maxEntries) {
-      throw new ServiceError("ERR_BUSY", `${this.#limits.maxEntries} things are remembered already, expected fewer`);
+      throw new ServiceError(
+        "ERR_BUSY",
+        `no room for ${this.#what}: ${this.#limits.maxEntries} are remembered already`,
+      );
     }
     this.#insert(digest, nowMs);
   }

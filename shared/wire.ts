@@ -107,13 +107,9 @@ export const messageDecryptResponse = z.strictObject({
 export type FunctionRequest = z.infer<typeof functionRequest>;
 export type AttestationResponse = z.infer<typeof attestationResponse>;
 export type DecryptRequest = z.infer<typeof decryptRequest>;
-export type DecryptResponse = z.infer<typeof decryptResponse>;
 export type DataKeyRequest = z.infer<typeof dataKeyRequest>;
-export type DataKeyResponse = z.infer<typeof dataKeyResponse>;
 export type RandomRequest = z.infer<typeof randomRequest>;
-export type RandomResponse = z.infer<typeof randomResponse>;
 export type MessageDecryptRequest = z.infer<typeof messageDecryptRequest>;
-export type MessageDecryptResponse = z.infer<typeof messageDecryptResponse>;
 
 /** RFC 9457 problem document. `detail` is present only where it cannot tell anything about a secret or an input. */
 export const problemDocument = z.object({

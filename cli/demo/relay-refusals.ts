@@ -49,9 +49,10 @@ export async function hostileRelay(
   const seen = lastSealed(relay);
   assertUnreadable(stage, relay);
   await attempts({ id: "read-traffic", title: "A parent that reads the traffic" }, [await readTraffic(relay, seen)]);
-  await attempts({ id: "replayed-request", title: "A parent that sends a sealed request again" }, [
-    replay(stage, seen),
-  ]);
+  await attempts(
+    { id: "replayed-request", title: "A parent that sends a sealed request again" },
+    await replays(stage, relay, seen),
+  );
   await attempts({ id: "substituted-key", title: "A parent that puts its own HPKE key in the enclave's place" }, [
     substitute(stage, relay),
   ]);
@@ -113,10 +114,20 @@ async function readTraffic(relay: HostileRelay, { request, answer }: Seen): Prom
   };
 }
 
+/** Once without anything in the request that is good once, and once with: `bound` has a proof of possession. */
+async function replays(stage: Stage, relay: HostileRelay, bound: Seen): Promise<Attempt[]> {
+  const token = await stage.cloud.issuer.issue({ subject: "alice", claims: { tenant: CONTEXT.tenant } });
+  await decryptAs(stage, await connectEnclave(relay.url, { ...optionsOf(stage), token }));
+  return [
+    replay(stage, lastSealed(relay), "the encapsulated key has been seen before"),
+    replay(stage, bound, "and so has the proof of possession of a token that is bound to a key"),
+  ];
+}
+
 /** The answer is sealed to the client; what it is, the enclave's log says. */
-const replay = ({ cloud }: Stage, { path, request }: Seen): Attempt => ({
+const replay = ({ cloud }: Stage, { path, request }: Seen, what: string): Attempt => ({
   ...BY_ENCLAVE,
-  what: "the encapsulated key has been seen before",
+  what,
   code: "ERR_REPLAYED",
   run: async () => {
     const since = cloud.evidence.mark();

@@ -30,8 +30,9 @@ export interface MessageStream {
   /** The whole context that the message is bound to. */
   readonly encryptionContext: EncryptionContext;
   /**
-   * The plaintext as the enclave releases it, each part authenticated; read no faster than it is taken. Only its end says
-   * that the message is whole: until then every part may still be followed by a ServiceError.
+   * The plaintext as the enclave releases it, each part authenticated; read no faster than it is taken, and cut by the
+   * enclave when nothing of it is taken for some seconds. Only its end says that the message is whole: until then every
+   * part may still be followed by a ServiceError.
    */
   readonly plaintext: AsyncIterable<Uint8Array>;
 }

@@ -66,7 +66,7 @@ export class ProofVerifier {
 
   constructor({ windowSeconds, maxRemembered }: ProofLimits, clock: Clock) {
     this.#windowMs = windowSeconds * 1000;
-    this.#seen = new ReplayStore(clock, {
+    this.#seen = new ReplayStore("a proof of possession", clock, {
       lifetimeMs: WINDOWS_REMEMBERED * this.#windowMs,
       maxEntries: maxRemembered,
     });

@@ -8,8 +8,11 @@ import type { CedarEntity, CedarRequest, CedarValue, EntityId } from "./cedar.js
 import type { Principal } from "./principal.js";
 import type { AuthorizationSchema } from "./schema.js";
 
-/** How a request came: sealed to an attested key, over attested TLS, or as the parent relays it. */
-export type Channel = "sealed" | "tls" | "parent";
+/**
+ * What carries a request. `parent`: HTTP that the parent reads. `sealed`: Oblivious HTTP through the parent. `tls`: TLS
+ * that ends in the enclave, through the parent's pass-through.
+ */
+export type Channel = "parent" | "sealed" | "tls";
 
 export interface DecisionRequest {
   readonly principal: Principal;
@@ -19,7 +22,7 @@ export interface DecisionRequest {
   readonly key: PinnedKey | undefined;
   readonly encryptionContext: Readonly<Record<string, string>>;
   readonly channel: Channel;
-  /** The size of what is to be decrypted, 0 where nothing is. */
+  /** The size of what is to be decrypted or made, 0 where nothing is. */
   readonly bytes: number;
   /** Trusted time. */
   readonly now: Date;

@@ -65,7 +65,7 @@ const WINDOWS_REMEMBERED = 3;
 function createSealed({ configuration, router, keys, time, clock }: ChannelsOptions, log: RequestLog): SealedChannel {
   const { windowSeconds, maxRemembered } = configuration.channels.sealed;
   const lifetimeMs = WINDOWS_REMEMBERED * windowSeconds * 1_000;
-  const replays = new ReplayStore(clock, { lifetimeMs, maxEntries: maxRemembered });
+  const replays = new ReplayStore("a sealed request", clock, { lifetimeMs, maxEntries: maxRemembered });
   const nowMs = (): number => time.nowMs();
   return new SealedChannel({ keys: keys.sealed, router, replays, windowSeconds, nowMs, clock, log });
 }

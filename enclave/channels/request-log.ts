@@ -1,8 +1,9 @@
 /** One log line for each request that was served or refused, the same whatever carried it. */
 import type { ServiceError } from "../../shared/errors.js";
+import type { Channel } from "../authorization/request.js";
 import type { Clock } from "../clock.js";
 import type { LogFields, Logger } from "../log.js";
-import type { Channel, Route } from "../operations/route.js";
+import type { Route } from "../operations/route.js";
 
 /** What is known of a request when it is written down. */
 export interface LoggedRequest {

@@ -50,6 +50,11 @@ export class PinnedKeys {
     return this.#arns;
   }
 
+  /** Whether `keyId` means one of the keys, by any of its names. */
+  means(keyId: string): boolean {
+    return this.#byName.has(keyId);
+  }
+
   /**
    * The pinned key that `keyId` means: a key ARN, key id, alias name or alias ARN.
    * @throws ServiceError ERR_KMS_KEY when it means none of them.

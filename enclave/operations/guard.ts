@@ -1,8 +1,8 @@
 /**
  * What stands before every operation, on every channel and in this order: who asks (token, proof of possession), how much
- * they may ask (budget), whether the request is a repetition; then the body is read, and the operation asks for each key
- * that it is about to use whether this caller may (DESIGN decision 4). An operation gets a `Call` from here and cannot be
- * reached without one.
+ * they may ask (budget), whether proof or request is a repetition; then the body is read, and the operation asks for each
+ * key that it is about to use whether this caller may (DESIGN decision 4). An operation gets a `Call` from here and cannot
+ * be reached without one.
  */
 
 import { wipe } from "../../shared/bytes.js";
@@ -191,7 +191,7 @@ function hasSpent(lease: BudgetLease, bytes: number): boolean {
 }
 
 const PAUSE_MS = 100;
-/** The smallest `bytesPerMinute`: a part that is larger than a whole budget could never be paid for at once. */
+/** Less than any `bytesPerMinute`: a part that is larger than a whole budget could never be paid for at once. */
 const AT_ONCE_BYTES = 1_024;
 
 function pause(clock: Clock, signal: AbortSignal): Promise<void> {

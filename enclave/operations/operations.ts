@@ -79,11 +79,13 @@ async function decrypt(decryption: Decryption, request: DecryptRequest, call: Ca
   return jsonAnswer({ plaintext: taken(plaintext), keyId: keyArn }, keyArn);
 }
 
+const DATA_KEY_BYTES = { AES_128: 16, AES_256: 32 } as const;
+
 /** KMS GenerateDataKey. */
 async function dataKey({ kms, keys, health }: OperationsOptions, request: DataKeyRequest, call: Call) {
   const { keySpec: KeySpec, encryptionContext: context = {} } = request;
   const key = keys.resolve(request.keyId);
-  call.authorize({ key, encryptionContext: context, bytes: 0 });
+  call.authorize({ key, encryptionContext: context, bytes: DATA_KEY_BYTES[KeySpec] });
   const client = kms.operations();
   const command = new GenerateDataKeyCommand({
     KeyId: key.arn,

@@ -4,12 +4,7 @@
  */
 import { utf8 } from "../../shared/bytes.js";
 import { ServiceError } from "../../shared/errors.js";
-
-/**
- * What carries a request. `parent`: HTTP that the parent reads. `sealed`: Oblivious HTTP through the parent. `tls`: TLS
- * that ends in the enclave, through the parent's pass-through.
- */
-export type Channel = "parent" | "sealed" | "tls";
+import type { Channel } from "../authorization/request.js";
 
 /** The fields of a request that mean anything here; all others are ignored. */
 export interface RequestFields {

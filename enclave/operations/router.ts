@@ -7,10 +7,11 @@ import { endpointKeysUserData } from "../../shared/attestation/endpoint-keys.js"
 import { fromBase64Url, toBase64 } from "../../shared/bytes.js";
 import { ServiceError } from "../../shared/errors.js";
 import type { AttestationResponse } from "../../shared/wire.js";
+import type { Channel } from "../authorization/request.js";
 import type { HealthReport, Readiness } from "../health.js";
 import type { NsmClient } from "../nsm.js";
 import type { Guard, Operation } from "./guard.js";
-import type { Channel, Route, Target } from "./route.js";
+import type { Route, Target } from "./route.js";
 import { checkedRoute, jsonAnswer } from "./route.js";
 
 export interface RouterOptions {

@@ -77,7 +77,7 @@ const REFUSALS: Readonly<Record<string, readonly string[]>> = {
   "wrong-context": ["enclave ERR_NOT_AUTHORIZED", "kms ERR_KMS_DENIED", "kms ERR_KMS_REFUSED"],
   replay: ["client ERR_NONCE_MISMATCH"],
   "read-traffic": ["parent ERR_DECRYPTION_FAILED"],
-  "replayed-request": ["enclave ERR_REPLAYED"],
+  "replayed-request": ["enclave ERR_REPLAYED", "enclave ERR_REPLAYED"],
   "substituted-key": ["client ERR_USER_DATA_MISMATCH"],
   "no-token": ["enclave ERR_TOKEN_MISSING", "enclave ERR_CHANNEL_CLOSED"],
   "stolen-token": ["enclave ERR_TOKEN_BINDING", "enclave ERR_TOKEN_BINDING"],

@@ -99,7 +99,7 @@ describe("parseConfiguration", () => {
       channels: {
         parent: ["decrypt", "messages/decrypt", "functions/score"],
         sealed: { keyMaxAgeSeconds: 604_800, overlapSeconds: 86_400, windowSeconds: 300, maxRemembered: 2_000_000 },
-        tls: PROVIDED,
+        tls: { ...GENERATED, maxAgeSeconds: 2_592_000 },
       },
       authorization: { ...AUTHORIZATION, loggable: { encryptionContext: ["tenant"] }, skewSeconds: 0 },
       recipient: { maxAgeSeconds: 60, maxUses: 1, documentMaxAgeSeconds: 0 },
@@ -165,6 +165,16 @@ describe("parseConfiguration", () => {
     ["a generated certificate for minutes", withTls({ ...GENERATED, maxAgeSeconds: 3_599 }), "tls.maxAgeSeconds"],
     ["a provided certificate without chain", withTls({ ...PROVIDED, chain: [] }), "channels.tls.chain"],
     ["a private key in the clear", withTls({ ...PROVIDED, privateKey: ROOT }), "channels.tls.privateKey"],
+    [
+      "a private key under a KMS key of somebody else",
+      withTls({ ...PROVIDED, privateKey: { ...PROVIDED.privateKey, keyId: OTHER_KEY_ARN } }),
+      "channels.tls.privateKey.keyId: expected a key of kms.keys",
+    ],
+    [
+      "a private key over the gateway",
+      { ...withTls(PROVIDED), kms: { ...KMS, transport: "gateway" } },
+      "channels.tls: the gateway opens no private key",
+    ],
     ["issuers that are no certificates", withTls({ ...PROVIDED, issuers: ["CA"] }), "channels.tls.issuers.0"],
     ["no issuers of certificates", withTls({ ...PROVIDED, issuers: [] }), "channels.tls.issuers"],
     ["a renewal check every second", withTls({ ...PROVIDED, renewalCheckSeconds: 1 }), "tls.renewalCheckSeconds"],

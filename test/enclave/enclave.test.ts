@@ -82,6 +82,19 @@ describe("operations", () => {
     expect(first.body.random).not.toBe(second.body.random);
   });
 
+  it("data-keys, random: policies know how many bytes are made", async () => {
+    const policies = "permit(principal, action, resource) when { context.bytes == 32 };";
+    const stack = await startStack(kms, { authorization: { policies } });
+    const dataKey = { keyId: ALIAS, encryptionContext: CONTEXT };
+    for (const [path, permitted, denied] of [
+      ["/v1/data-keys", { ...dataKey, keySpec: "AES_256" }, { ...dataKey, keySpec: "AES_128" }],
+      ["/v1/random", { numberOfBytes: 32 }, { numberOfBytes: 16 }],
+    ] as const) {
+      expect(await stack.json("POST", path, permitted)).toMatchObject({ status: 200 });
+      expect(await stack.json("POST", path, denied)).toMatchObject({ body: { code: "ERR_NOT_AUTHORIZED" } });
+    }
+  });
+
   it("serves 100 at once over a few connections, with one attestation", async () => {
     const nsm = new CountingNsm((await kms.simulation.bootEnclave(exampleImage())).nsm);
     const stack = await startStack(kms, { nsm, configuration: { limits: { maxKmsConnections: 8 } } });

@@ -10,7 +10,7 @@ const LIFETIME_MS = 1_000;
 
 function setUp(maxEntries = 100) {
   const clock = new TestClock();
-  const store = new ReplayStore(clock, { lifetimeMs: LIFETIME_MS, maxEntries });
+  const store = new ReplayStore("a thing", clock, { lifetimeMs: LIFETIME_MS, maxEntries });
   return { clock, store };
 }
 
