@@ -56,11 +56,12 @@ export class TypeReader {
   }
 }
 
-/** Whether JSON values can have this type. */
-export function isJsonType(type: AttributeType): boolean {
-  if (type.kind === "Set") return isJsonType(type.element);
+/** Whether JSON values can have this type, Sets and records in one another at most `levels` deep. */
+export function isJsonType(type: AttributeType, levels = 8): boolean {
+  if (type.kind === "Set") return levels > 0 && isJsonType(type.element, levels - 1);
   if (type.kind !== "Record") return type.kind !== "datetime" && type.kind !== "other";
-  return [...type.attributes].every(([name, attribute]) => !ESCAPES.has(name) && isJsonType(attribute.type));
+  const attributes = [...type.attributes];
+  return levels > 0 && attributes.every(([name, field]) => !ESCAPES.has(name) && isJsonType(field.type, levels - 1));
 }
 
 /** How a type is written in a schema. */

@@ -9,10 +9,14 @@
  * such a call is deoptimised while it runs ("unreachable code" in Deoptimizer::DoComputeBuiltinContinuation), which happens
  * by itself after some thousand decisions. A policy decision must not end the enclave, so that is switched off. It
  * costs nothing that the benchmark can see.
+ *
+ * Neither the engine nor V8 looks how much of a stack is left: they trap, and the engine is of no use afterwards. Texts that
+ * are nested too deeply to be read are refused; what could be read once, and not at another time, is kept out by policy-text.ts.
+ * Policies go in as text: in JavaScript, Cedar's JSON form loses whole numbers beyond 2^53.
  */
 import { randomUUID } from "node:crypto";
 import { setFlagsFromString } from "node:v8";
-import type { CedarValueJson, DetailedError, EntityJson, TypeAndId } from "@cedar-policy/cedar-wasm/nodejs";
+import type { CedarValueJson, DetailedError, EntityJson, PolicyJson, TypeAndId } from "@cedar-policy/cedar-wasm/nodejs";
 import {
   policySetTextToParts,
   policyToJson,
@@ -25,6 +29,7 @@ import {
 import { ServiceError } from "../../shared/errors.js";
 
 export type CedarValue = CedarValueJson;
+export type { PolicyJson };
 export type CedarEntity = EntityJson;
 export type EntityId = TypeAndId;
 
@@ -64,15 +69,6 @@ export type SchemaJson = Readonly<
   >
 >;
 
-/** A policy in Cedar's JSON form; what stands in a scope is read by slices.ts. */
-export interface PolicyJson {
-  readonly effect: "permit" | "forbid";
-  readonly principal: unknown;
-  readonly action: unknown;
-  readonly resource: unknown;
-  readonly annotations?: Readonly<Record<string, string | null>>;
-}
-
 export interface CedarRequest {
   readonly principal: EntityId;
   readonly action: EntityId;
@@ -101,6 +97,7 @@ export interface ConfiguredText {
 /** One schema and the sets of policies that are decided under it. */
 export class CedarStore {
   readonly #name = randomUUID();
+  #hasFailed = false;
 
   constructor() {
     setFlagsFromString("--no-turbo-inline-js-wasm-calls"); // see above; long before any call is hot
@@ -108,51 +105,58 @@ export class CedarStore {
 
   /** Parses and keeps the schema. @throws ServiceError ERR_CONFIGURATION. */
   parseSchema(schema: ConfiguredText): SchemaJson {
-    const kept = preparseSchema(this.#name, schema.text);
+    const kept = reading(schema, () => preparseSchema(this.#name, schema.text));
     if (kept.type === "failure") throw refusalOf(schema, kept.errors);
-    const read = schemaToJsonWithResolvedTypes(schema.text);
+    const read = reading(schema, () => schemaToJsonWithResolvedTypes(schema.text));
     if (read.type === "failure") throw refusalOf(schema, read.errors);
     // The only warnings are about names that hide Cedar's own.
     if (read.warnings.length > 0) throw refusalOf(schema, read.warnings);
     return read.json;
   }
 
-  /** Keeps policies, which have been parsed before, as the set `set`. */
+  /** Keeps policies, which have been parsed before, as the set `set`. @throws ServiceError ERR_INTERNAL as `evaluate` does. */
   keep(set: string, policies: readonly { readonly id: string; readonly text: string }[]): void {
     const staticPolicies = Object.fromEntries(policies.map(({ id, text }) => [id, text]));
-    const kept = preparsePolicySet(`${this.#name}/${set}`, { staticPolicies });
+    const kept = this.#run(() => preparsePolicySet(`${this.#name}/${set}`, { staticPolicies }));
     if (kept.type === "failure") throw new TypeError("CedarStore.keep: the policies do not parse");
   }
 
-  /** What the policies of `set` say, or undefined where the request does not fit the schema. */
+  /**
+   * What the policies of `set` say, or undefined where the request does not fit the schema.
+   * @throws ServiceError ERR_INTERNAL once the engine has failed: what it would answer after that means nothing.
+   */
   evaluate(set: string, { principal, action, resource, context, entities }: CedarRequest): Evaluation | undefined {
-    const answer = statefulIsAuthorized({
-      principal,
-      action,
-      resource,
-      context,
-      entities: [...entities],
-      preparsedSchemaName: this.#name,
-      validateRequest: true,
-      preparsedPolicySetId: `${this.#name}/${set}`,
-    });
+    const call = { principal, action, resource, context, entities: [...entities], validateRequest: true };
+    const names = { preparsedSchemaName: this.#name, preparsedPolicySetId: `${this.#name}/${set}` };
+    const answer = this.#run(() => statefulIsAuthorized({ ...call, ...names }));
     if (answer.type === "failure") return undefined; // the engine's message holds values of the request
     const { decision, diagnostics } = answer.response;
     const failedPolicyIds = diagnostics.errors.map(({ policyId }) => policyId).sort();
     return { decision, policyIds: [...diagnostics.reason].sort(), failedPolicyIds };
   }
+
+  #run<T>(call: () => T): T {
+    if (this.#hasFailed)
+      throw new ServiceError("ERR_INTERNAL", "expected Cedar's engine to work, it has failed before");
+    try {
+      return call();
+    } catch (error) {
+      this.#hasFailed = true;
+      throw error;
+    }
+  }
 }
 
 /** The policies and templates of a text, each as it is written, in the order of Cedar's ids. @throws ServiceError ERR_CONFIGURATION. */
 export function splitPolicies(policies: ConfiguredText): { policies: readonly string[]; templates: readonly string[] } {
-  const answer = policySetTextToParts(policies.text);
+  const answer = reading(policies, () => policySetTextToParts(policies.text));
   if (answer.type === "failure") throw refusalOf(policies, answer.errors);
   return { policies: answer.policies, templates: answer.policy_templates };
 }
 
 /** @throws ServiceError ERR_CONFIGURATION. */
 export function parsePolicy(policy: ConfiguredText): PolicyJson {
-  const answer = policyToJson(policy.text);
+  const answer = reading(policy, () => policyToJson(policy.text));
   if (answer.type === "failure") throw refusalOf(policy, answer.errors);
   return answer.json;
 }
@@ -167,7 +171,10 @@ export function validatePolicies(
   policies: readonly (ConfiguredText & { readonly id: string })[],
 ): void {
   const staticPolicies = Object.fromEntries(policies.map(({ id, text }) => [id, text]));
-  const answer = validate({ validationSettings: { mode: "strict" }, schema, policies: { staticPolicies } });
+  const call = { validationSettings: { mode: "strict" as const }, schema, policies: { staticPolicies } };
+  const [first] = policies;
+  if (first === undefined) return;
+  const answer = reading(first, () => validate(call));
   if (answer.type === "failure") throw new TypeError("validatePolicies: schema or policies do not parse");
   const found = [...answer.validationErrors, ...answer.validationWarnings];
   const wrong = policies.flatMap((policy) => {
@@ -175,6 +182,17 @@ export function validatePolicies(
     return errors.length === 0 ? [] : [describe(policy, errors[0])];
   });
   if (wrong.length > 0) throw new ServiceError("ERR_CONFIGURATION", wrong.slice(0, 5).join("; "));
+}
+
+/** Reads a text of the configuration. @throws ServiceError ERR_CONFIGURATION when a stack ends. */
+function reading<T>({ field }: ConfiguredText, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof WebAssembly.RuntimeError || error instanceof RangeError)) throw error;
+    const expectation = "expected it to be nested less deeply, Cedar's engine has no room for it";
+    throw new ServiceError("ERR_CONFIGURATION", `${field}: ${expectation}`, { cause: error });
+  }
 }
 
 /** A refusal in Cedar's words. A configuration is its operator's own, and no secret. */

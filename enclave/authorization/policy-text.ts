@@ -13,6 +13,12 @@ const FIELD = "authorization.policies";
 /** Ids stand in logs and messages. */
 const POLICY_ID = /^[A-Za-z0-9][A-Za-z0-9._:/ -]{0,127}$/;
 
+/**
+ * Levels of Cedar's JSON, two for each operator (a chain of thirty), and of brackets in the text, which may mean nothing. Once
+ * V8 has optimized the engine, 100 operators in a chain, or 64 brackets in one another, take the whole stack.
+ */
+const MAX_DEPTH = { json: 70, brackets: 24 };
+
 export interface StaticPolicy extends ConfiguredText {
   readonly id: string;
   readonly effect: "permit" | "forbid";
@@ -34,8 +40,10 @@ export function parsePolicies(text: string): StaticPolicy[] {
   const parsed = placed(text, inTextOrder(policies)).map(parseOne);
   const lines = new Map<string, number>();
   for (const { id, firstLine } of parsed) {
-    if (lines.has(id))
-      throw refused(firstLine, `expected every policy id once, "${id}" is also in line ${lines.get(id)}`);
+    const other = lines.get(id);
+    if (other !== undefined) {
+      throw refused(firstLine, `expected every policy id once, "${id}" is also in line ${other}`);
+    }
     lines.set(id, firstLine);
   }
   return parsed;
@@ -43,6 +51,9 @@ export function parsePolicies(text: string): StaticPolicy[] {
 
 function parseOne(policy: ConfiguredText, index: number): StaticPolicy {
   const json = parsePolicy(policy);
+  if (depthOf(json) > MAX_DEPTH.json || bracketsOf(policy.text) > MAX_DEPTH.brackets) {
+    throw refused(policy.firstLine, "expected less depth, a chain of 30 or 24 brackets at most; sets have contains");
+  }
   return {
     ...policy,
     id: idOf(json, policy.firstLine) ?? `policy${index}`,
@@ -57,6 +68,27 @@ function idOf({ annotations = {} }: PolicyJson, line: number): string | undefine
   if (id === undefined) return undefined;
   if (id !== null && POLICY_ID.test(id)) return id;
   throw refused(line, "expected an @id of letters, digits, spaces and . _ : / -, at most 128 of them");
+}
+
+/** How deep objects and lists of a JSON value stand in one another. */
+function depthOf(json: unknown): number {
+  let depth = 0;
+  for (let level = [json]; level.length > 0; depth++) {
+    level = level.flatMap((value) => (typeof value === "object" && value !== null ? Object.values(value) : []));
+  }
+  return depth;
+}
+
+/** How deep brackets stand in one another, in a text that Cedar has parsed. */
+function bracketsOf(text: string): number {
+  const [strings, comments] = [/"(?:[^"\\]|\\.)*"/, /\/\/.*/];
+  const bare = text.replace(new RegExp(`${strings.source}|${comments.source}`, "g"), "");
+  let [depth, deepest] = [0, 0];
+  for (const [bracket] of bare.matchAll(/[()[\]{}]/g)) {
+    depth += "([{".includes(bracket) ? 1 : -1;
+    deepest = Math.max(deepest, depth);
+  }
+  return deepest;
 }
 
 /** Cedar numbers the policies of a text, and hands them out sorted by the text of their ids: policy0, policy1, policy10, policy2. */

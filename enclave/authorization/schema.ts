@@ -85,7 +85,9 @@ export class AuthorizationSchema {
     if (shape.kind !== "Record") throw refused("entity Caller: expected a record of attributes");
     for (const [name, { type }] of shape.attributes) {
       if (isJsonType(type)) continue;
-      throw refused(`entity Caller, attribute ${name}: expected String, Long, Bool, or Sets and records of them`);
+      throw refused(
+        `entity Caller, attribute ${name}: expected String, Long, Bool, or Sets and records of them, 8 deep`,
+      );
     }
     return shape.attributes;
   }

@@ -4,7 +4,7 @@
  * left out. What is not understood here matches every request.
  */
 import { z } from "zod";
-import type { EntityId, PolicyJson } from "./cedar.js";
+import type { EntityId } from "./cedar.js";
 
 /** What one part of a scope demands, all of it; nothing at all where it is empty. */
 export interface Constraint {
@@ -58,7 +58,7 @@ const constraint = z.union([
 ]);
 
 /** The scope of a policy, with everything that is not understood left open. */
-export function scopeOf({ principal, action, resource }: PolicyJson): Scope {
+export function scopeOf({ principal, action, resource }: Readonly<Record<keyof Scope, unknown>>): Scope {
   const read = (part: unknown): Constraint => constraint.safeParse(part).data ?? {};
   return { principal: read(principal), action: read(action), resource: read(resource) };
 }

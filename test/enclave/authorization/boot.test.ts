@@ -153,11 +153,20 @@ describe("a schema", () => {
     ["Set<decimal>", "level"],
     ["{ a: { b?: Alias } }", "level"],
     ["{ __extn: String }", "level"],
+    ["Set<Set<Set<Set<Set<Set<Set<Set<Set<Long>>>>>>>>>", "level"],
+    ["{a:{a:{a:{a:{a:{a:{a:{a:{a: Long}}}}}}}}}", "level"],
   ])("whose callers have an attribute of a type that no claim has, %s, is refused", (type, name) => {
     expect(refusalOfSchema("level?: Long", `level?: ${type}`)).toBe(
-      `authorization.schema: entity Caller, attribute ${name}: expected String, Long, Bool, or Sets and records of them`,
+      `authorization.schema: entity Caller, attribute ${name}: expected String, Long, Bool, or Sets and records of them, 8 deep`,
     );
   });
+
+  it.each(["Set<Set<Set<Set<Set<Set<Set<Set<Long>>>>>>>>", "{a:{a:{a:{a:{a:{a:{a:{a: Long}}}}}}}}"])(
+    "whose callers have an attribute that is nested eight deep, %s, is taken",
+    (type) => {
+      expect(() => policyOf({ schema: SCHEMA.replace("level?: Long", `level?: ${type}`), policies: "" })).not.toThrow();
+    },
+  );
 
   it("may name its types, in other namespaces too", () => {
     const schema = `${SCHEMA.replace("roles?: Set<String>", "roles?: N::Roles").replace("bytes: Long", "bytes: Size")}
@@ -265,6 +274,30 @@ describe("policies", () => {
   it("are refused where they are no Unicode text", () => {
     const policies = POLICIES.replace('"parent"', '"p\ud800"');
     expect(refusalOf({ policies })).toContain("expected policies in Unicode text, without lone surrogates");
+  });
+
+  it.each([
+    ["a chain", 31, (length: number) => Array.from({ length }, (_, i) => `context.bytes == ${i}`).join(" || ")],
+    ["a sum", 31, (length: number) => `context.bytes < ${"1 + ".repeat(length)}1`],
+    ["choices", 30, (length: number) => `${"if context.bytes < 0 then true else ".repeat(length)}true`],
+    ["sets", 23, (length: number) => `${"[".repeat(length)}1${"]".repeat(length)}.isEmpty()`],
+    ["brackets that mean nothing", 23, (length: number) => `${"(".repeat(length)}true${")".repeat(length)}`],
+  ])(
+    "whose conditions are too deep are refused, whether Cedar could evaluate them or not: %s",
+    (_, most, condition) => {
+      const policies = (length: number) => `\npermit(principal, action, resource) when { ${condition(length)} };`;
+      expect(() => policyOf({ policies: policies(most) })).not.toThrow();
+      expect(refusalOf({ policies: policies(most + 1) })).toBe(
+        "authorization.policies, line 2: expected less depth, a chain of 30 or 24 brackets at most; sets have contains",
+      );
+    },
+  );
+
+  it("may have brackets in texts and comments, as many as they like", () => {
+    const text = `"${"(".repeat(50)}\\"${"[".repeat(50)}"`;
+    const policies = `permit(principal, action, resource) // ${"{".repeat(50)} "
+      when { context.channel != ${text} };`;
+    expect(() => policyOf({ policies })).not.toThrow();
   });
 
   it("without an id are named by their place in the text, whatever stands between them", () => {

@@ -1,4 +1,5 @@
 /** Decisions: one request that is permitted, and what each single change of it, or of the policies, does. */
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { AuthorizationPolicy } from "../../../enclave/authorization/policies.js";
 import type { DecisionRequest } from "../../../enclave/authorization/request.js";
@@ -191,6 +192,23 @@ describe("the context of a request", () => {
     const actions = [{ name: "decrypt", resources: ["Key"] }] as const;
     const bare = new AuthorizationPolicy({ schema, policies: "permit(principal, action, resource);", actions });
     expect(bare.decide(REQUEST)).toEqual({ ...PERMITTED, policyIds: ["policy0"] });
+  });
+});
+
+describe("whatever a caller sends", () => {
+  it("is decided, and changes no other decision", () => {
+    const text = fc.string({ unit: "binary", maxLength: 20 });
+    const name = fc.oneof(text, fc.constantFrom("tenant", "roles", "realm", "__entity", "__extn", "__proto__", "type"));
+    const claims = fc.dictionary(name, fc.oneof(fc.jsonValue({ maxDepth: 12 }), text, fc.constant("acme")));
+    const context = fc.dictionary(name, text);
+    fc.assert(
+      fc.property(claims, context, text, fc.double(), (given, encryptionContext, subject, bytes) => {
+        const caller = callerWith({ tenant: "acme", ...given }, subject);
+        expect(decide({ ...caller, encryptionContext, bytes }).failedPolicyIds).toEqual([]);
+        expect(decide().allowed).toBe(true);
+      }),
+      { seed: 20261123, numRuns: 1_000 },
+    );
   });
 });
 
