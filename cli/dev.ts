@@ -121,6 +121,9 @@ function eventOf({ kms }: Cloud, { arn, pcrs }: AttestedKey, { parent, files }: 
 }
 
 function describe({ kms }: Cloud, { arn, pcrs }: AttestedKey, { parent, files }: RunningDev): string {
+  const registers = Object.entries(pcrs)
+    .map(([index, value]) => `--pcr${index} ${value}`)
+    .join(" ");
   const attested = `--pcrs ${files.pcrs} --root ${kms.rootFile} --token ${files.token}`;
   return `The stack runs: simulated AWS KMS and NSM, an enclave, its parent. Ctrl-C ends it.
 
@@ -144,7 +147,7 @@ Decrypt, by a sealed request and through TLS that ends in the enclave ("${SAMPLE
 
 Verify the enclave's attestation document:
   curl -s '${parent.url}/attestation?nonce=${NONCE_EXAMPLE}' > attestation.json
-  nitro-decrypt verify attestation.json --root ${kms.rootFile} --pcr0 ${pcrs[0]} --pcr1 ${pcrs[1]} --pcr2 ${pcrs[2]}
+  nitro-decrypt verify attestation.json --root ${kms.rootFile} ${registers}
 
 Encrypt as the key's administrator (AWS CLI, boto3 and the AWS SDKs read these variables):
   export AWS_SHARED_CREDENTIALS_FILE=${kms.credentialsFile} AWS_CONFIG_FILE=${kms.configFile}
