@@ -9,7 +9,7 @@ import { writeImages } from "./demo/image.js";
 import type { AttestedKey, Cloud, Running } from "./demo/stage.js";
 import { bootMain, enterCloud, makeAttestedKey, openKey, TENANT } from "./demo/stage.js";
 import { LocalStack } from "./local-stack.js";
-import { parseHostPort, parseOptions } from "./options.js";
+import { parseHostPort, parseOptions, parseOrigin } from "./options.js";
 import { runUntilInterrupted, SERVICE_OPTIONS, SERVICE_USAGE } from "./service.js";
 
 const usage = `Runs the whole stack on this machine: simulated AWS KMS and NSM, an enclave and its parent, a process each.
@@ -42,9 +42,10 @@ export const dev = defineCommand({
       "tls-listen": { type: "string", default: "127.0.0.1:8443" },
       "allow-origin": { type: "string", multiple: true },
     });
-    const { listen, "tls-listen": tlsListen, "allow-origin": allowOrigins = [] } = options;
+    const { listen, "tls-listen": tlsListen } = options;
     parseHostPort(listen, "listen");
     parseHostPort(tlsListen, "tls-listen");
+    const allowOrigins = (options["allow-origin"] ?? []).map(parseOrigin);
     const stack = await LocalStack.create({
       env: io.env,
       logLevel: options["log-level"],

@@ -30,6 +30,12 @@ export function parseHostPort(text: string, name: string): { host: string; port:
   return { host, port };
 }
 
+/** An origin. Browsers send origins in one form, and they are compared literally. */
+export function parseOrigin(text: string): string {
+  if (URL.canParse(text) && new URL(text).origin === text) return text;
+  throw new CommandFailure(2, `--allow-origin expects SCHEME://HOST or SCHEME://HOST:PORT, got "${text}"`);
+}
+
 /** A TCP port; 0 means a free one. */
 export function parsePort(text: string, name: string): number {
   const port = /^\d{1,5}$/.test(text) ? Number(text) : 65_536;

@@ -6,7 +6,7 @@ import { formatHostPort } from "../parent/listen.js";
 import type { Io } from "./command.js";
 import { CommandFailure, defineCommand } from "./command.js";
 import type { OptionValues } from "./options.js";
-import { parseHostPort, parseOptions, required } from "./options.js";
+import { parseHostPort, parseOptions, parseOrigin, required } from "./options.js";
 import { createLogger, runUntilInterrupted, SERVICE_OPTIONS, SERVICE_USAGE } from "./service.js";
 import { readTlsCertificate } from "./tls-certificate.js";
 
@@ -83,12 +83,6 @@ export const parent = defineCommand({
     return runUntilInterrupted(io, service, { event, text }, options.json);
   },
 });
-
-/** Browsers send origins in one form, and they are compared literally. */
-function parseOrigin(text: string): string {
-  if (URL.canParse(text) && new URL(text).origin === text) return text;
-  throw new CommandFailure(2, `--allow-origin expects SCHEME://HOST or SCHEME://HOST:PORT, got "${text}"`);
-}
 
 type ParentOptionValues = OptionValues<typeof OPTIONS>;
 

@@ -19,13 +19,14 @@ const SECRET = "a secret that only the enclave sees";
 
 /** What each check of the page must find. */
 const EXPECTED = {
-  "decrypts through a sealed request": SECRET,
+  "decrypts through a sealed request": `${SECRET}, KEM ${0x0020}`,
   "decrypts with a token bound to a key that cannot leave the page": `${SECRET}, extractable: false`,
-  "decrypts on a platform without X25519, with the enclave's P-256 key": SECRET,
+  "decrypts on a platform without X25519, with the enclave's P-256 key": `${SECRET}, KEM ${0x0010}`,
   "refuses an enclave with another configuration": "ERR_PCR_MISMATCH",
   "is refused without a token": "ERR_TOKEN_MISSING",
   "is refused a ciphertext that was changed": "ERR_KMS_REFUSED",
   "gives up when it is told to": "told to",
+  "gives up a request that is under way": "told to, requests: 1, aborted: true",
   "leaves no global behind but zod's own": "__zod_globalConfig,__zod_globalRegistry",
 };
 
@@ -100,9 +101,11 @@ const fail = () => {
 };
 
 async function runInChromium(chromium, page) {
-  const profile = mkdtempSync(join(tmpdir(), "nd-chromium-"));
-  const options = [...CHROMIUM_OPTIONS, `--user-data-dir=${profile}`];
-  const child = spawn(chromium, [...options, `${page.origin}/`], { stdio: "ignore", detached: true });
+  const folder = mkdtempSync(join(tmpdir(), "nd-chromium-"));
+  const options = [...CHROMIUM_OPTIONS, `--user-data-dir=${join(folder, "profile")}`];
+  // Its temporary files too are in the folder: it is killed, and would leave them.
+  const env = { ...process.env, TMPDIR: folder };
+  const child = spawn(chromium, [...options, `${page.origin}/`], { stdio: "ignore", detached: true, env });
   const exited = once(child, "exit");
   let timer;
   const late = new Promise((_, reject) => {
@@ -114,7 +117,7 @@ async function runInChromium(chromium, page) {
     clearTimeout(timer);
     if (child.exitCode === null) process.kill(-child.pid, "SIGKILL"); // its processes too, which share its group
     await exited;
-    rmSync(profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
+    rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
   }
 }
 

@@ -3,15 +3,14 @@ const STACK = await (await fetch("/stack")).json();
 
 /** Checks by name. Each resolves with what it found; what it should be the server knows. */
 const CHECKS = {
-  "decrypts through a sealed request": async () => text(await (await connect()).decrypt(REQUEST)),
+  "decrypts through a sealed request": () => decryptAndTellKem(),
   "decrypts with a token bound to a key that cannot leave the page": async ({ generateProofKey, thumbprintOf }) => {
     const proofKey = await generateProofKey();
     const answer = await fetch(`/token?jkt=${await thumbprintOf(proofKey.publicKey)}`);
     const enclave = await connect({ token: await answer.text(), proofKey });
     return `${text(await enclave.decrypt(REQUEST))}, extractable: ${proofKey.privateKey.extractable}`;
   },
-  "decrypts on a platform without X25519, with the enclave's P-256 key": () =>
-    withoutX25519(async () => text(await (await connect()).decrypt(REQUEST))),
+  "decrypts on a platform without X25519, with the enclave's P-256 key": () => withoutX25519(() => decryptAndTellKem()),
   "refuses an enclave with another configuration": () =>
     codeOf(connect({ policy: { ...POLICY, pcrs: [{ ...STACK.pcrs, 16: "00".repeat(48) }] } })),
   "is refused without a token": async () => codeOf((await connect({ token: undefined })).decrypt(REQUEST)),
@@ -24,6 +23,21 @@ const CHECKS = {
   "gives up when it is told to": async () => {
     const enclave = await connect();
     return codeOf(enclave.decrypt(REQUEST, { signal: AbortSignal.abort(new Error("told to")) }));
+  },
+  "gives up a request that is under way": async () => {
+    const controller = new AbortController();
+    const sent = [];
+    const enclave = await connect({
+      fetch: (url, init) => {
+        const answer = fetch(url, init);
+        if (init.method !== "POST") return answer;
+        sent.push(init.signal);
+        controller.abort(new Error("told to"));
+        return answer;
+      },
+    });
+    const refusal = await codeOf(enclave.decrypt(REQUEST, { signal: controller.signal }));
+    return `${refusal}, requests: ${sent.length}, aborted: ${sent[0]?.aborted}`;
   },
   "leaves no global behind but zod's own": async () =>
     Object.keys(globalThis)
@@ -47,6 +61,18 @@ const POLICY = {
 function connect(changes = {}) {
   const trustAnchor = client.trustAnchorFromSha256("simulated", STACK.trustAnchor);
   return client.connectEnclave(STACK.url, { trustAnchor, policy: POLICY, token: STACK.token, ...changes });
+}
+
+/** The plaintext, and the KEM of the key that the request was sealed to: its header says (RFC 9458 §4.1), after the key's id. */
+async function decryptAndTellKem() {
+  const kems = [];
+  const enclave = await connect({
+    fetch: (url, init) => {
+      if (init.method === "POST") kems.push(new DataView(init.body.buffer, init.body.byteOffset).getUint16(1));
+      return fetch(url, init);
+    },
+  });
+  return `${text(await enclave.decrypt(REQUEST))}, KEM ${kems.join()}`;
 }
 
 const text = ({ plaintext }) => new TextDecoder().decode(plaintext);

@@ -232,6 +232,19 @@ describe("parent", () => {
     expect(await stop()).toBe(0);
   });
 
+  it("answers pages of the origins that it is given, and no others", async () => {
+    const cwd = testFolder();
+    const more = ["--allow-origin", "https://one.example", "--allow-origin", "http://127.0.0.1:8000"];
+    const { ready } = await start(parent, [...optionsIn(cwd), ...more], cwd);
+    const allowed = async (origin: string) => {
+      const answer = await fetch(`${String(ready.url)}/v1/sealed`, { method: "OPTIONS", headers: { origin } });
+      return answer.headers.get("access-control-allow-origin");
+    };
+    expect(await allowed("https://one.example")).toBe("https://one.example");
+    expect(await allowed("http://127.0.0.1:8000")).toBe("http://127.0.0.1:8000");
+    expect(await allowed("https://other.example")).toBeNull();
+  });
+
   it("pitfall 24: allows the target that it is given and no other", async () => {
     const cwd = testFolder();
     const argv = [...optionsIn(cwd), "--allow", "kms.us-east-1.amazonaws.com:443"];
@@ -299,6 +312,8 @@ describe("parent", () => {
     for (const more of [
       ["--allow", "x"],
       ["--max-connections", "0"],
+      ["--allow-origin", "*"],
+      ["--allow-origin", "https://one.example/"],
       ["--log-level", "loud"],
       ["--tls-listen", "127.0.0.1:0"],
       ["--enclave-tls", `unix:${join(cwd, "tls")}`],
