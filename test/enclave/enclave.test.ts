@@ -252,6 +252,23 @@ describe("the channel", () => {
     expect(broken.headers["content-type"]).toBe("application/problem+json");
   });
 
+  it.each([
+    "/v1/../v1/random",
+    "/v1/./random",
+    "/v1/%2e%2e/v1/random",
+    "/\\evil/v1/random",
+    "/v1\\random",
+    "/v1/random#x",
+    "//evil/v1/random",
+    "http://enclave/v1/random",
+  ])("serves a path by one spelling alone, not by %s", async (path) => {
+    const stack = await startStack(kms);
+    const body = JSON.stringify({ numberOfBytes: 1 });
+    const request = (target: string) => [head(target, `connection: close\r\ncontent-length: ${body.length}`), body];
+    expect(await rawRequest(stack, request("/v1/random"))).toMatch(/^HTTP\/1\.1 200 /);
+    expect(await rawRequest(stack, request(path))).toMatch(/^HTTP\/1\.1 404 .*"ERR_NOT_FOUND"/s);
+  });
+
   it("takes the parent's request id when it is one, and makes its own otherwise", async () => {
     const stack = await startStack(kms);
     const id = "0c6bd1a2-6b1e-4d0a-9f52-0a1b2c3d4e5f";

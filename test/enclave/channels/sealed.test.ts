@@ -110,6 +110,7 @@ describe("a sealed request", () => {
   it.each<[string, InnerChanges, ErrorCode]>([
     ["an unknown path", { path: "/v1/none" }, "ERR_NOT_FOUND"],
     ["a path that names a host", { path: "//evil/v1/random" }, "ERR_NOT_FOUND"],
+    ["a path with dot segments", { path: "/v1/x/../random" }, "ERR_NOT_FOUND"],
     ["another method", { method: "GET" }, "ERR_METHOD_NOT_ALLOWED"],
     ["a body that is no JSON", { body: utf8("{") }, "ERR_MESSAGE_MALFORMED"],
     ["a body of another form", { body: { numberOfBytes: 0 } }, "ERR_MESSAGE_MALFORMED"],
