@@ -107,7 +107,7 @@ export class MessageOpener {
       opening.once("MessageHeader", resolve);
     });
     const signal = options.signal ? { signal: options.signal } : {};
-    const source = Readable.from(watched(message, attempt), { objectMode: false });
+    const source = Readable.from(inGrowingParts(watched(message, attempt), attempt), { objectMode: false });
     const done = pipeline(source, opening, plaintext, signal);
     done.catch(() => undefined); // `plaintext` is destroyed with the same error, and whoever reads it is told
     try {
@@ -148,6 +148,26 @@ async function* watched(message: AsyncIterable<Uint8Array>, attempt: Attempt): A
     attempt.refusal ??= error;
     throw error;
   }
+}
+
+/**
+ * `message`, whose header is passed on in parts of which each is as large as all before it: with every part the SDK reads the
+ * header anew from its beginning, and of one that drips in byte by byte it would read all of it for each byte.
+ */
+async function* inGrowingParts(message: AsyncIterable<Uint8Array>, attempt: Attempt): AsyncGenerator<Uint8Array> {
+  let held: Uint8Array[] = [];
+  let heldBytes = 0;
+  let passedBytes = 0;
+  for await (const part of message) {
+    held.push(part);
+    heldBytes += part.length;
+    if (!attempt.headerParsed && heldBytes < passedBytes) continue;
+    yield held.length === 1 ? part : Buffer.concat(held);
+    passedBytes += heldBytes;
+    held = [];
+    heldBytes = 0;
+  }
+  if (held.length > 0) yield Buffer.concat(held);
 }
 
 async function* parts(plaintext: Readable, attempt: Attempt): AsyncGenerator<Uint8Array> {

@@ -1,5 +1,5 @@
 /** AWS Encryption SDK messages, made by the SDK and opened through an attested client. */
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { attestKms } from "../../../enclave/index.js";
 import type { OpenMessageOptions } from "../../../enclave/kms/messages.js";
 import { MessageOpener } from "../../../enclave/kms/messages.js";
@@ -201,6 +201,17 @@ describe("a message as a stream", () => {
       expect(opening.encryptionContext).toMatchObject(CONTEXT);
       expect(await taken(opening.plaintext)).toEqual({ received: PLAINTEXT, failure: undefined });
     }
+  });
+
+  it("pitfall 15: a header that drips in is not read anew for every byte", async () => {
+    const { table, opener } = setUp();
+    const pairs = Array.from({ length: 200 }, (_, index) => [`name${index}`, "x".repeat(200)]);
+    const message = await table.message(PLAINTEXT, { context: Object.fromEntries(pairs) });
+    const joining = vi.spyOn(Buffer, "concat"); // the SDK joins a header with each part of it that comes
+    const opening = await opener.openStream(inParts(message, 1), options);
+    expect(joining.mock.calls.length).toBeLessThan(100);
+    joining.mockRestore();
+    expect(await taken(opening.plaintext)).toEqual({ received: PLAINTEXT, failure: undefined });
   });
 
   it("a last frame that was changed is an error after the frames before it, not an end", async () => {
