@@ -21,6 +21,8 @@ const MAX_CIPHERTEXT_BYTES = 6144;
 const MAX_RANDOM_BYTES = 1024;
 const MAX_KEY_ID_LENGTH = 2048;
 const SYMMETRIC = "SYMMETRIC_DEFAULT";
+/** Pairs of an encryption context. More than anybody has, and few enough to decide about: a body has room for 100,000. */
+export const MAX_CONTEXT_PAIRS = 256;
 
 /** A byte string of `min` to `max` bytes as canonical base64 text. */
 function base64(min: number, max: number) {
@@ -38,6 +40,10 @@ const keyId = z.string().min(1).max(MAX_KEY_ID_LENGTH);
 export const encryptionContext = z
   .custom<object>((value) => typeof value === "object" && value !== null && !Object.hasOwn(value, "__proto__"), {
     message: "expected an object without a field named __proto__",
+  })
+  .refine((value) => Object.keys(value).length <= MAX_CONTEXT_PAIRS, {
+    message: `expected at most ${MAX_CONTEXT_PAIRS} pairs`,
+    abort: true,
   })
   .pipe(z.record(z.string().min(1).max(1024), z.string().max(8192)));
 

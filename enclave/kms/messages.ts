@@ -5,7 +5,7 @@
  * be exchanged (PITFALLS 3, 5), and a forged data key does not open them (PITFALLS 1).
  *
  * Refused: suites without key commitment, more encrypted data keys than the configuration allows, messages for none of
- * the pinned keys, for none that the caller may use, and messages whose context lacks a pair that the caller expects; all
+ * the pinned keys, for none that the caller may use, and messages whose context lacks a pair that the caller expects or has too many; all
  * but the first before KMS is asked. KMS is asked for keys that the caller may use alone.
  */
 import { PassThrough, Readable } from "node:stream";
@@ -21,6 +21,7 @@ import type { KMSClient } from "@aws-sdk/client-kms";
 import { DecryptCommand } from "@aws-sdk/client-kms";
 import { copyBytes, wipe } from "../../shared/bytes.js";
 import { ServiceError } from "../../shared/errors.js";
+import { MAX_CONTEXT_PAIRS } from "../../shared/wire.js";
 import { kmsErrorOf } from "./kms-errors.js";
 import type { PinnedKey, PinnedKeys } from "./pinned-keys.js";
 
@@ -257,6 +258,9 @@ function usableKeys(
 function assertContext({ encryptionContext }: DecryptionRequest, expected: Readonly<Record<string, string>>): void {
   const has = ([name, value]: [string, string]): boolean =>
     Object.hasOwn(encryptionContext, name) && encryptionContext[name] === value;
+  if (Object.keys(encryptionContext).length > MAX_CONTEXT_PAIRS) {
+    throw new ServiceError("ERR_MESSAGE_MALFORMED", `expected a context of at most ${MAX_CONTEXT_PAIRS} pairs`);
+  }
   if (Object.entries(expected).every(has)) return;
   throw new ServiceError("ERR_ENCRYPTION_CONTEXT", "expected every given pair in the message's encryption context");
 }

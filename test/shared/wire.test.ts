@@ -28,6 +28,15 @@ describe("messages", () => {
     expect(parse(symmetric).encryptionContext).toEqual({ tenant: "a" });
   });
 
+  it("pitfall 15: refuses more pairs of a context than there is reason for", () => {
+    const contextOf = (pairs: number) => {
+      const entries = Array.from({ length: pairs }, (_, index) => [`name${index}`, ""]);
+      return `,"encryptionContext":${JSON.stringify(Object.fromEntries(entries))}`;
+    };
+    expect(Object.keys(parse(contextOf(256)).encryptionContext ?? {})).toHaveLength(256);
+    expect(messageOf(contextOf(257))).toBe("encryptionContext: expected at most 256 pairs");
+  });
+
   it("refuses a pair named __proto__, which would be dropped in silence", () => {
     expect(() => parse(',"encryptionContext":{"__proto__":"x"}')).toThrowCode(CODE);
     const encryptionContext = Object.defineProperty({}, "__proto__", { value: "x", enumerable: true });

@@ -97,6 +97,17 @@ describe("MessageOpener", () => {
     await expect(open(message, CONTEXT)).resolves.toBeDefined();
   });
 
+  it("pitfall 15: refuses a message with more pairs than anybody has, before a policy or KMS is asked", async () => {
+    const { table, open, kms } = setUp();
+    const contextOf = (pairs: number) =>
+      Object.fromEntries(Array.from({ length: pairs }, (_, index) => [`name${index}`, ""]));
+    await expect(open(await table.message(PLAINTEXT, { context: contextOf(257) }), {}, denied)).rejects.toThrowCode(
+      "ERR_MESSAGE_MALFORMED",
+    );
+    expect(kms.calls).toEqual([]);
+    await expect(open(await table.message(PLAINTEXT, { context: contextOf(256) }))).resolves.toBeDefined();
+  });
+
   it("pitfall 3: refuses a message whose context was changed: KMS has it as well", async () => {
     const { table, open } = setUp();
     const message = Buffer.from(await table.message(PLAINTEXT, { context: CONTEXT }));
