@@ -52,11 +52,12 @@ export function createServers(options: ChannelsOptions): EnclaveServer[] {
   const { configuration, clock, addresses, keys, router } = options;
   const { maxConcurrentRequests, requestDeadlineSeconds } = configuration.limits;
   const log = new RequestLog(options.log, clock);
-  const gate = new Gate("requests", { maxConcurrent: maxConcurrentRequests, maxQueued: 0 });
+  const places = { maxConcurrent: maxConcurrentRequests, maxQueued: 0 };
+  const gates = { guarded: new Gate("requests", places), open: new Gate("requests of anybody", places) };
   const channels: ServedChannel[] = [parentChannel(router, createSealed(options, log), addresses.listen)];
   if (keys.tls && addresses.tls !== undefined) channels.push(tlsChannel(router, keys.tls, addresses.tls));
   const requestDeadlineMs = requestDeadlineSeconds * 1_000;
-  return channels.map((channel) => new EnclaveServer({ channel, gate, requestDeadlineMs, clock, log }));
+  return channels.map((channel) => new EnclaveServer({ channel, gates, requestDeadlineMs, clock, log }));
 }
 
 /** A request is good from a window before its date to a window after it, so it is remembered for two; a third is for corrections of the time. */

@@ -47,8 +47,8 @@ export interface ServedChannel {
 
 export interface EnclaveServerOptions {
   readonly channel: ServedChannel;
-  /** Requests at a time; shared by the servers of an enclave. */
-  readonly gate: Gate;
+  /** Requests at a time, those of callers and those that anybody may make; shared by the servers of an enclave. */
+  readonly gates: { readonly guarded: Gate; readonly open: Gate };
   readonly requestDeadlineMs: number;
   readonly clock: Clock;
   readonly log: RequestLog;
@@ -106,14 +106,14 @@ export class EnclaveServer {
   }
 
   async #serve(exchange: Exchange): Promise<void> {
-    const { channel, gate } = this.#options;
+    const { channel, gates } = this.#options;
     const { method = "", url = "", headers } = exchange.request;
     const target = parseTarget(url);
     const contentType = mediaTypeOf(headers["content-type"]);
     const route = channel.match({ method, path: target.pathname, contentType });
     exchange.route = route;
     const serve = (): Promise<void> => this.#answer(exchange, route, target);
-    await (route.always ? serve() : gate.run(serve));
+    await (route.always ? serve() : (route.guarded ? gates.guarded : gates.open).run(serve));
   }
 
   /** Serves one request to the end of its answer: until then it counts as one of those at a time. */

@@ -79,6 +79,7 @@ export class Guard {
       method: "POST",
       contentTypes: operation.runStream ? [JSON_TYPE, STREAM_TYPE] : [JSON_TYPE],
       always: false,
+      guarded: true,
       serve: (request) => this.#serve(operation, request),
     };
   }

@@ -61,6 +61,8 @@ export interface Route {
   readonly contentTypes: readonly string[];
   /** Whether it is served however busy the enclave is, so that its state stays visible. */
   readonly always: boolean;
+  /** Whether it finds out who asks before it does anything; what anybody may ask takes no place from those who are known. */
+  readonly guarded: boolean;
   readonly serve: (request: RoutedRequest) => Promise<RoutedAnswer>;
 }
 

@@ -59,7 +59,7 @@ export class Router {
 }
 
 function openRoutes({ nsm, endpointKeys, readiness, health }: RouterOptions): Map<string, Route> {
-  const get = { method: "GET", contentTypes: [] } as const;
+  const get = { method: "GET", contentTypes: [], guarded: false } as const;
   const attestation: Route = {
     ...get,
     name: "attestation",

@@ -321,6 +321,26 @@ describe("the channel", () => {
     expect(codes.slice(3)).toEqual(["ERR_TIMEOUT", "ERR_TIMEOUT"]);
   });
 
+  it("pitfall 15: who asks for attestation, which anybody may, takes no place from callers", async () => {
+    const clock = new TestClock();
+    const { nsm } = await kms.simulation.bootEnclave(exampleImage());
+    let isStuck = false;
+    const stack = await startStack(kms, {
+      clock,
+      nsm: { exchange: (request) => (isStuck ? new Promise(() => undefined) : nsm.exchange(request)) },
+      configuration: { limits: { maxConcurrentRequests: 2 } },
+    });
+    const random = () => stack.json("POST", "/v1/random", { numberOfBytes: 1 });
+    const attestation = () => stack.json("GET", `/attestation?nonce=${toBase64Url(new Uint8Array(16))}`);
+    expect((await random()).status).toBe(200); // and the document for KMS is there
+    isStuck = true;
+    const waiting = [attestation(), attestation()];
+    await expect.poll(async () => (await Promise.race([attestation(), ...waiting])).status).toBe(503);
+    expect((await random()).status).toBe(200);
+    clock.advance(5_000); // the device's deadline
+    expect((await Promise.all(waiting)).map(({ body }) => body.code)).toEqual(["ERR_TIMEOUT", "ERR_TIMEOUT"]);
+  });
+
   it("pitfall 15: bodies that never come to an end hold no place of their caller's (they once held theirs for ever)", async () => {
     const clock = new TestClock();
     const budgets = { maxConcurrent: 1 };
