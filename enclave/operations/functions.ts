@@ -18,6 +18,7 @@ import { kmsErrorOf } from "../kms/kms-errors.js";
 import type { Decryption } from "./decryption.js";
 import type { Call, Operation } from "./guard.js";
 import { jsonOperation } from "./operations.js";
+import type { RoutedAnswer } from "./route.js";
 import { jsonAnswer } from "./route.js";
 
 /** What turns a value of unknown form into a T, or throws: a zod schema is one. */
@@ -120,7 +121,7 @@ export function functionOperations(functions: readonly EnclaveFunction[], option
       resource: definition.plaintext === "none" ? "Enclave" : "Key",
       maxBodyBytes: MAX_MESSAGE_REQUEST_BYTES,
       schema: functionRequest,
-      run: async (request, call) => jsonAnswer({ output: await callFunction(definition, request, { call, options }) }),
+      run: (request, call) => callFunction(definition, request, { call, options }),
     }),
   );
 }
@@ -129,7 +130,7 @@ async function callFunction(
   definition: FunctionDefinition<unknown, unknown>,
   request: FunctionRequest,
   { call, options }: { readonly call: Call; readonly options: FunctionsOptions },
-): Promise<unknown> {
+): Promise<RoutedAnswer> {
   const input = parseInput(definition, request.input);
   const { plaintext, encryptionContext } = await open(definition, request, { call, options });
   try {
@@ -190,9 +191,9 @@ async function open(
 async function runFunction(
   { name, run, output }: FunctionDefinition<unknown, unknown>,
   call: FunctionCall<unknown>,
-): Promise<unknown> {
+): Promise<RoutedAnswer> {
   try {
-    return output.parse(await run(call));
+    return jsonAnswer({ output: output.parse(await run(call)) }); // in here: its JSON may be of its own making, or none
   } catch (error) {
     throw failureOf(`functions/${name}`, error);
   }

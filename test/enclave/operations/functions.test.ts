@@ -299,6 +299,17 @@ describe("what it leaves behind", () => {
     expect(log).not.toContain("dawn");
   });
 
+  it("pitfall 25: so is what its output throws when it becomes JSON", async () => {
+    const toJSON = () => {
+      throw Object.assign(new Error("attack at dawn"), { name: "attack at dawn" });
+    };
+    const outputs: unknown[] = [{ toJSON }, { bits: 1n }];
+    const stack = await startWith(score(() => outputs.shift()));
+    const answers = [await call(stack), await call(stack)];
+    expect(answers).toEqual([refused(500, "ERR_FUNCTION_FAILED"), refused(500, "ERR_FUNCTION_FAILED")]);
+    expect(JSON.stringify([answers, stack.log.entries])).not.toContain("dawn");
+  });
+
   it("pitfall 25: neither a schema's own text nor its refused input reaches caller or log", async () => {
     const telling = {
       parse: (value: unknown) => {
