@@ -12,7 +12,7 @@ import { attestationResponse, decodeUtf8, parseJson } from "../../shared/wire.js
 import type { Appraiser } from "../attest.js";
 import { attestKeys, MAX_ATTESTATION_BYTES } from "../attest.js";
 import type { Channel } from "../channel.js";
-import { refusalOf } from "../channel.js";
+import { carrierRefusalOf, refusalOf } from "../channel.js";
 import { withDeadline } from "../deadline.js";
 import type { Session } from "../sessions.js";
 import { Sessions } from "../sessions.js";
@@ -81,9 +81,9 @@ export async function openTlsChannel(options: TlsChannelOptions, signal?: AbortS
 }
 
 /** The answer, if its status is 200. @throws ServiceError the refusal that it is otherwise. */
-async function accepted(response: IncomingMessage): Promise<IncomingMessage> {
+async function accepted(response: IncomingMessage, refusedBy = refusalOf): Promise<IncomingMessage> {
   if (response.statusCode === 200) return response;
-  throw refusalOf(contentTypeOf(response), await readWhole(response, MAX_PROBLEM_BYTES));
+  throw refusedBy(contentTypeOf(response), await readWhole(response, MAX_PROBLEM_BYTES));
 }
 
 /** Makes a connection that shows the session's key, or fails as it does. */
@@ -99,7 +99,8 @@ async function openSession({ target, appraiser }: TlsChannelOptions, signal: Abo
     const { attestation, tlsKey } = await attestKeys(appraiser, async (path) => {
       const response = await send({ agent, method: "GET", path: `/${path}`, signal });
       key = new Uint8Array(keyOf(response.socket));
-      const body = await readWhole(await accepted(response), MAX_ATTESTATION_BYTES);
+      // Who answers is not known yet.
+      const body = await readWhole(await accepted(response, carrierRefusalOf), MAX_ATTESTATION_BYTES);
       return parseJson(attestationResponse, decodeUtf8(body), "ERR_MESSAGE_MALFORMED");
     });
     if (tlsKey === undefined || !equalBytes(tlsKey, key)) {

@@ -12,6 +12,7 @@ import { connectEnclaveTls } from "../../../client/node/index.js";
 import { generateCertificate } from "../../../enclave/channels/self-signed-certificate.js";
 import { pcr16OfConfiguration } from "../../../shared/attestation/pcr.js";
 import { concatBytes, toBase64, toHex, utf8 } from "../../../shared/bytes.js";
+import { problemOf } from "../../../shared/wire.js";
 import { TENANT_POLICIES } from "../../support/authorization.js";
 import { collect, released } from "../../support/streams.js";
 import { TestClock } from "../fakes.js";
@@ -223,6 +224,20 @@ describe("pitfall 13: a man in the middle who ends TLS with a key of his own", (
     const outcome = connectEnclaveTls(`https://127.0.0.1:${port}`, await optionsFor(stack));
     await expect(outcome).rejects.toThrowCode("ERR_USER_DATA_MISMATCH");
     expect(seen).toEqual(["GET /attestation"]);
+  });
+
+  it("is not believed to refuse in the enclave's name", async () => {
+    const stack = await startTls();
+    const own = await generateCertificate(new Date(), 3_600_000);
+    const key = own.privateKey.export({ type: "pkcs8", format: "pem" });
+    const server = createHttpsServer({ key, cert: own.certificateChainPem }, (_, response) => {
+      response.writeHead(403, { "content-type": "application/problem+json" });
+      response.end(JSON.stringify(problemOf("ERR_NOT_AUTHORIZED", crypto.randomUUID())));
+    });
+    onTestFinished(() => server.closeAllConnections());
+    onTestFinished(() => void server.close());
+    const outcome = connectEnclaveTls(`https://127.0.0.1:${await portOf(server)}`, await optionsFor(stack));
+    await expect(outcome).rejects.toThrowCode("ERR_ENCLAVE_UNAVAILABLE");
   });
 
   it("is refused when he comes later, for calls and for streams, and sees nothing of them", async () => {
