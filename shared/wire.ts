@@ -143,13 +143,18 @@ export function problemOf(code: ErrorCode, requestId: string): ProblemDocument {
   return { type: PROBLEM_TYPES[code] ?? `urn:nitro-decrypt:error:${code}`, title, status, code, requestId };
 }
 
+const REQUEST_ID = /^[\w-]{1,64}$/;
+
 /** The error that a problem document stands for; ERR_INTERNAL when it is not one of ours. */
 export function errorOfProblem(body: unknown): ServiceError {
   const problem = problemDocument.safeParse(body);
   if (!problem.success || !isErrorCode(problem.data.code)) {
     return new ServiceError("ERR_INTERNAL", "the other side refused without a known code");
   }
-  return new ServiceError(problem.data.code, `${ERRORS[problem.data.code].title} (request ${problem.data.requestId})`);
+  const { code, requestId } = problem.data;
+  // Whoever wrote it, terminals and logs are where it ends.
+  const request = REQUEST_ID.test(requestId) ? ` (request ${requestId})` : "";
+  return new ServiceError(code, `${ERRORS[code].title}${request}`);
 }
 
 /**

@@ -1,7 +1,7 @@
 /** The messages' schemas: what is refused, and in whose words. */
 import { describe, expect, it } from "vitest";
 import { ServiceError } from "../../shared/errors.js";
-import { decryptRequest, parseJson, parseWith } from "../../shared/wire.js";
+import { decryptRequest, errorOfProblem, parseJson, parseWith, problemOf } from "../../shared/wire.js";
 
 const CODE = "ERR_MESSAGE_MALFORMED";
 const parse = (fields: string) => parseJson(decryptRequest, `{"ciphertext":"AAAA"${fields}}`, CODE);
@@ -51,5 +51,15 @@ describe("messages", () => {
 
   it("names the unknown field of a configuration, which is its operator's own", () => {
     expect(() => parseJson(decryptRequest, '{"ciphertext":"AAAA","typo":1}', "ERR_CONFIGURATION")).toThrow(/typo/);
+  });
+});
+
+describe("problem documents", () => {
+  it("name the request, unless its id is a text for terminals and logs", () => {
+    const id = "0c6bd1a2-6b1e-4d0a-9f52-0a1b2c3d4e5f";
+    expect(errorOfProblem(problemOf("ERR_BUSY", id)).message).toBe(`too many requests at once (request ${id})`);
+    for (const other of ["\u001b[2J", "a\nb", "x".repeat(65), ""]) {
+      expect(errorOfProblem(problemOf("ERR_BUSY", other)).message).toBe("too many requests at once");
+    }
   });
 });
