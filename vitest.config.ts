@@ -8,7 +8,16 @@ export default defineConfig({
     setupFiles: ["test/support/matchers.ts"],
     coverage: {
       provider: "v8",
-      include: ["shared/**", "client/**", "vsock/**", "enclave/**", "parent/**", "simulator/**", "cli/**"],
+      include: [
+        "shared/**",
+        "client/**",
+        "vsock/**",
+        "transport/**",
+        "enclave/**",
+        "parent/**",
+        "simulator/**",
+        "cli/**",
+      ],
     },
   },
 });

@@ -3,7 +3,7 @@
  * enclave's code changes PCR0 and PCR2, another Node changes PCR0 and PCR1, as on real hardware.
  *
  * In the kernel's place stands the description of the running Node; the first ramdisk has the package's manifest and
- * lock file, which pin every dependency; the second one has the modules of enclave/, shared/ and vsock/.
+ * lock file, which pin every dependency; the second one has the modules of enclave/, shared/, transport/ and vsock/.
  */
 import { existsSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
@@ -14,7 +14,7 @@ import type { EnclaveImage, RamdiskEntries, RamdiskEntry } from "../simulator/im
 import { ramdiskOf } from "../simulator/image.js";
 
 /** The parts whose modules run inside the enclave. */
-const MEASURED_PARTS = ["enclave", "shared", "vsock"] as const;
+const MEASURED_PARTS = ["enclave", "shared", "transport", "vsock"] as const;
 
 /** Runs the service in an image; a constant, because on real hardware it is part of the image. */
 const COMMAND_LINE = "node cli/main.js enclave --config /etc/nitro-decrypt/enclave.json";

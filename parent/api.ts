@@ -13,8 +13,8 @@ import {
   MAX_SEALED_BYTES,
   PROBLEM_JSON,
 } from "../shared/wire.js";
-import { onceGone } from "../vsock/exchange.js";
-import type { AddressResponse } from "../vsock/http.js";
+import { onceGone } from "../transport/exchange.js";
+import type { AddressResponse } from "../transport/http.js";
 import type { CredentialsSource } from "./credentials.js";
 import { allowOrigins } from "./cross-origin.js";
 import type { EnclaveClient } from "./enclave-client.js";

@@ -4,8 +4,8 @@
  */
 import { ServiceError } from "../shared/errors.js";
 import { MAX_REQUEST_BYTES } from "../shared/wire.js";
-import type { AddressRequest, AddressResponse } from "../vsock/http.js";
-import { createAddressAgent, requestOver } from "../vsock/http.js";
+import type { AddressRequest, AddressResponse } from "../transport/http.js";
+import { createAddressAgent, requestOver } from "../transport/http.js";
 import type { ParentLimits } from "./limits.js";
 
 export interface RelayedRequest {

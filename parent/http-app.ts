@@ -14,7 +14,7 @@ import type { ErrorCode } from "../shared/errors.js";
 import { ERRORS, ServiceError, toServiceError } from "../shared/errors.js";
 import { MEDIA_TYPE_OHTTP_REQUEST } from "../shared/ohttp/media-types.js";
 import { MAX_REQUEST_BYTES, PROBLEM_JSON, problemOf } from "../shared/wire.js";
-import { onceGone } from "../vsock/exchange.js";
+import { onceGone } from "../transport/exchange.js";
 import type { ParentLimits } from "./limits.js";
 
 /** What became of a request: OK, the code of a refusal, or ABORTED when the client left before its answer. */

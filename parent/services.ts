@@ -6,7 +6,7 @@ import type { KMSClient } from "@aws-sdk/client-kms";
 import type { Logger } from "pino";
 import { toBase64 } from "../shared/bytes.js";
 import { ServiceError } from "../shared/errors.js";
-import { listenAt } from "../vsock/transport.js";
+import { listenAt } from "../transport/streams.js";
 import type { CredentialsSource } from "./credentials.js";
 import { callKms } from "./gateway.js";
 import { createHttpApp } from "./http-app.js";

@@ -5,7 +5,7 @@
  * Refused: connections beyond the bound. Whatever goes wrong, an enclave that is not there included, ends one connection.
  */
 import type { Logger } from "pino";
-import { assertOpenable, connectTo } from "../vsock/transport.js";
+import { assertOpenable, connectTo } from "../transport/streams.js";
 import type { ParentLimits } from "./limits.js";
 import type { HostPort } from "./listen.js";
 import { listenOnTcp } from "./listen.js";

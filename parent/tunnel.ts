@@ -11,7 +11,7 @@ import type { LookupFunction, Socket } from "node:net";
 import { connect } from "node:net";
 import type { Logger } from "pino";
 import { ServiceError } from "../shared/errors.js";
-import { listenAt } from "../vsock/transport.js";
+import { listenAt } from "../transport/streams.js";
 import type { ParentLimits } from "./limits.js";
 import type { ParentMetrics } from "./metrics.js";
 import { createPassThrough } from "./pass-through.js";

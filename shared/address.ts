@@ -1,6 +1,6 @@
 /**
  * Addresses of stream endpoints between parent and enclave: `vsock://CID:PORT` (AF_VSOCK) or `unix:/path` (local runs).
- * Pure text; vsock/ opens them.
+ * Pure text; transport/ opens them.
  */
 import { ServiceError } from "./errors.js";
 

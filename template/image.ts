@@ -18,7 +18,7 @@ const COMMAND_LINE = "/usr/local/bin/node /app/dist/main.js";
 const APPLICATION = ["dist/main.js", "dist/settings.js", "dist/functions"] as const;
 const MANIFESTS = ["package.json", "package-lock.json"] as const;
 /** The parts of the library that run inside an enclave. */
-const LIBRARY = ["enclave", "shared", "vsock"] as const;
+const LIBRARY = ["enclave", "shared", "transport", "vsock"] as const;
 
 /** Contents by path below /app. */
 export type ImageFiles = ReadonlyMap<string, Uint8Array>;

@@ -6,18 +6,19 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { closureOf, describeClosure, importsOf } from "./support/closure.js";
 import { projectRoot, runCommand } from "./support/project.js";
 
-const PARTS = ["shared", "client", "vsock", "enclave", "parent", "simulator", "cli"] as const;
+const PARTS = ["shared", "client", "vsock", "transport", "enclave", "parent", "simulator", "cli"] as const;
 type Part = (typeof PARTS)[number];
 
 /** Which parts a part may import, itself aside. */
 const ALLOWED: Readonly<Record<Part, readonly Part[]>> = {
   shared: [],
   client: ["shared"],
-  vsock: ["shared"],
-  enclave: ["shared", "vsock"],
-  parent: ["shared", "vsock"],
+  vsock: [],
+  transport: ["shared", "vsock"],
+  enclave: ["shared", "vsock", "transport"],
+  parent: ["shared", "transport"],
   simulator: ["shared"],
-  cli: ["shared", "client", "vsock", "enclave", "parent", "simulator"],
+  cli: ["shared", "client", "vsock", "transport", "enclave", "parent", "simulator"],
 };
 
 const sourcesOf = (part: Part): string[] =>

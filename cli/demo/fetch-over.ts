@@ -2,7 +2,7 @@
  * `fetch` straight to an enclave's address: what a client gets whose parent has been replaced by somebody who passes its
  * requests on. The client itself is the ordinary one.
  */
-import { requestOver } from "../../vsock/http.js";
+import { requestOver } from "../../transport/http.js";
 
 const DEADLINE_MS = 20_000;
 const MAX_ANSWER_BYTES = 2 * 1024 * 1024;

@@ -18,7 +18,7 @@ import { concatBytes } from "../../shared/bytes.js";
 import { base64Of, bytesOf, parseJson } from "../../shared/wire.js";
 import { sealForRecipient } from "../../simulator/kms/ciphertext-for-recipient.js";
 import { createTlsIdentity } from "../../simulator/kms/tls.js";
-import { listenAt } from "../../vsock/transport.js";
+import { listenAt } from "../../transport/streams.js";
 import type { Credentials } from "./aws.js";
 
 const KMS_DEADLINE_MS = 10_000;

@@ -6,8 +6,8 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { concatBytes } from "../../shared/bytes.js";
-import type { AddressResponse } from "../../vsock/http.js";
-import { requestOver } from "../../vsock/http.js";
+import type { AddressResponse } from "../../transport/http.js";
+import { requestOver } from "../../transport/http.js";
 import type { Hostile } from "./hostile-parent.js";
 
 const DEADLINE_MS = 20_000;

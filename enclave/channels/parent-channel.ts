@@ -5,7 +5,7 @@
 import { createServer } from "node:http";
 import { MEDIA_TYPE_OHTTP_REQUEST } from "../../shared/ohttp/media-types.js";
 import { MAX_SEALED_BYTES } from "../../shared/wire.js";
-import { listenAt } from "../../vsock/transport.js";
+import { listenAt } from "../../transport/streams.js";
 import type { Route } from "../operations/route.js";
 import { checkedRoute } from "../operations/route.js";
 import type { Router } from "../operations/router.js";

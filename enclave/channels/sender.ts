@@ -9,7 +9,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { wipe } from "../../shared/bytes.js";
 import { ServiceError, toServiceError } from "../../shared/errors.js";
 import { OUTCOME_TRAILER } from "../../shared/wire.js";
-import { onceGone } from "../../vsock/exchange.js";
+import { onceGone } from "../../transport/exchange.js";
 import type { Clock } from "../clock.js";
 
 /** For the other side to take an answer, or a part of one. */

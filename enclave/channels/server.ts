@@ -9,7 +9,7 @@ import type { IncomingMessage, RequestListener, Server, ServerOptions, ServerRes
 import { utf8, wipe } from "../../shared/bytes.js";
 import { toServiceError } from "../../shared/errors.js";
 import { PROBLEM_JSON, problemOf } from "../../shared/wire.js";
-import { onceGone } from "../../vsock/exchange.js";
+import { onceGone } from "../../transport/exchange.js";
 import type { Clock } from "../clock.js";
 import { withinDeadline } from "../deadline.js";
 import type { Gate } from "../gate.js";

@@ -4,7 +4,7 @@
  * leads to, whatever the parent did on the way (PITFALLS 13, 14).
  */
 import type { IncomingMessage } from "node:http";
-import { listenAt } from "../../vsock/transport.js";
+import { listenAt } from "../../transport/streams.js";
 import type { Router } from "../operations/router.js";
 import type { ServedChannel } from "./server.js";
 import { MAX_CONNECTIONS } from "./server.js";

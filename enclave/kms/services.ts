@@ -5,8 +5,8 @@
 import type { Agent } from "node:http";
 import type { ErrorCode } from "../../shared/errors.js";
 import { ServiceError } from "../../shared/errors.js";
-import type { AddressResponse } from "../../vsock/http.js";
-import { createAddressAgent, requestOver } from "../../vsock/http.js";
+import type { AddressResponse } from "../../transport/http.js";
+import { createAddressAgent, requestOver } from "../../transport/http.js";
 import { Gate } from "../gate.js";
 
 export interface ServicesRequest {

@@ -11,7 +11,7 @@ import { verifyAttestation } from "../../shared/attestation/verify.js";
 import { fromBase64, toBase64, toBase64Url, toHex, utf8 } from "../../shared/bytes.js";
 import { parseKeyConfigurations } from "../../shared/ohttp/key-configuration.js";
 import { exampleImage } from "../../simulator/index.js";
-import { requestOver } from "../../vsock/http.js";
+import { requestOver } from "../../transport/http.js";
 import { TENANT_POLICIES } from "../support/authorization.js";
 import { testFolder } from "../support/folder.js";
 import type { Json } from "./fakes.js";

@@ -3,7 +3,7 @@ import type { IncomingHttpHeaders } from "node:http";
 import { createServer } from "node:http";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
-import { listenAt } from "../../vsock/transport.js";
+import { listenAt } from "../../transport/streams.js";
 import { testFolder } from "../support/folder.js";
 import type { Json } from "./fakes.js";
 

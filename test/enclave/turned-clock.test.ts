@@ -1,7 +1,7 @@
 /** Pitfall 12: what an enclave does while its parent turns the wall clock, over a whole enclave. */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { utf8 } from "../../shared/bytes.js";
-import { requestOver } from "../../vsock/http.js";
+import { requestOver } from "../../transport/http.js";
 import { TestClock } from "./fakes.js";
 import type { Kms } from "./stack.js";
 import { startKmsForTest, startStack } from "./stack.js";

@@ -15,7 +15,7 @@ import type { ParentMetrics } from "../../parent/metrics.js";
 import { createMetrics } from "../../parent/metrics.js";
 import type { Tunnel, TunnelOptions } from "../../parent/tunnel.js";
 import { createTunnel } from "../../parent/tunnel.js";
-import { listenAt } from "../../vsock/transport.js";
+import { listenAt } from "../../transport/streams.js";
 import { testFolder } from "../support/folder.js";
 
 export interface TestLog {

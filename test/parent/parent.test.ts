@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { describe, expect, onTestFinished, test } from "vitest";
 import type { ParentOptions } from "../../parent/index.js";
 import { createParent } from "../../parent/index.js";
-import { connectTo } from "../../vsock/transport.js";
+import { connectTo } from "../../transport/streams.js";
 import { collect } from "../support/streams.js";
 import { openParent, parentOptions, tcpTarget } from "./fakes.js";
 

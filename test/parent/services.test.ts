@@ -7,8 +7,8 @@ import type { TlsCertificateSource } from "../../parent/services.js";
 import type { ErrorCode } from "../../shared/errors.js";
 import { ERRORS } from "../../shared/errors.js";
 import { MAX_REQUEST_BYTES, PROBLEM_JSON } from "../../shared/wire.js";
-import type { AddressResponse } from "../../vsock/http.js";
-import { requestOver } from "../../vsock/http.js";
+import type { AddressResponse } from "../../transport/http.js";
+import { requestOver } from "../../transport/http.js";
 import { openParent } from "./fakes.js";
 
 const NOW = new Date("2026-01-02T03:04:05Z");

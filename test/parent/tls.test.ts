@@ -11,7 +11,7 @@ import { createMetrics } from "../../parent/metrics.js";
 import type { PassThroughOutcome } from "../../parent/pass-through.js";
 import type { TlsOptions } from "../../parent/tls.js";
 import { createTlsPassThrough } from "../../parent/tls.js";
-import { listenAt } from "../../vsock/transport.js";
+import { listenAt } from "../../transport/streams.js";
 import { testFolder } from "../support/folder.js";
 import { collect, released } from "../support/streams.js";
 import { memoryLog, openParent } from "./fakes.js";

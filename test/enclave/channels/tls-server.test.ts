@@ -13,7 +13,7 @@ import type { ServedCertificate } from "../../../enclave/channels/served-certifi
 import type { TlsServerLimits } from "../../../enclave/channels/tls-server.js";
 import { createTlsHttpServer, tlsSpkiOf } from "../../../enclave/channels/tls-server.js";
 import { toHex } from "../../../shared/bytes.js";
-import { connectTo, listenAt } from "../../../vsock/transport.js";
+import { connectTo, listenAt } from "../../../transport/streams.js";
 import { testFolder } from "../../support/folder.js";
 import { collect, released } from "../../support/streams.js";
 

@@ -12,7 +12,7 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import { generateCertificate } from "../../../enclave/channels/self-signed-certificate.js";
 import { createTlsHttpServer, tlsSpkiOf } from "../../../enclave/channels/tls-server.js";
 import { toHex } from "../../../shared/bytes.js";
-import { listenAt } from "../../../vsock/transport.js";
+import { listenAt } from "../../../transport/streams.js";
 import { openParent } from "../../parent/fakes.js";
 import { testFolder } from "../../support/folder.js";
 

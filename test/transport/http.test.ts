@@ -5,9 +5,9 @@ import { buffer } from "node:stream/consumers";
 import { expect, onTestFinished, test } from "vitest";
 import { utf8 } from "../../shared/bytes.js";
 import { ServiceError } from "../../shared/errors.js";
-import type { AddressRequest } from "../../vsock/http.js";
-import { createAddressAgent, requestOver } from "../../vsock/http.js";
-import { listenAt } from "../../vsock/transport.js";
+import type { AddressRequest } from "../../transport/http.js";
+import { createAddressAgent, requestOver } from "../../transport/http.js";
+import { listenAt } from "../../transport/streams.js";
 import { testFolder } from "../support/folder.js";
 
 const baseline: AddressRequest = { method: "GET", path: "/x?y=1", deadlineMs: 5_000, maxResponseBytes: 16 };

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { Duplex } from "node:stream";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { ServiceError } from "../../shared/errors.js";
-import { assertOpenable, connectTo, listenAt } from "../../vsock/transport.js";
+import { assertOpenable, connectTo, listenAt } from "../../transport/streams.js";
 import { testFolder } from "../support/folder.js";
 import { collect } from "../support/streams.js";
 
