@@ -3,6 +3,8 @@ import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import type { EnclaveFunction } from "../enclave/index.js";
 import { createEnclave } from "../enclave/index.js";
+import type { NsmDevice } from "../enclave/nsm-device.js";
+import { NSM_DEVICE, openNsmDevice } from "../enclave/nsm-device.js";
 import type { ConnectedNsm } from "../simulator/nsm/client.js";
 import { connectSimulatedNsm } from "../simulator/nsm/client.js";
 import type { Command, Io } from "./command.js";
@@ -14,10 +16,11 @@ const usage = `Runs the service inside the enclave: measures its configuration i
 
 Usage: nitro-decrypt enclave --config FILE --nsm ADDRESS --listen ADDRESS [--tls ADDRESS] --tunnel ADDRESS --services ADDRESS
 
-An ADDRESS is unix:/path. (vsock://CID:PORT and /dev/nsm need the native addon, which is not part of this version.)
+An ADDRESS is vsock://CID:PORT or unix:/path. An enclave image does not run this command but enclave/main.ts, which also
+seeds the kernel's randomness, sets the clock and gives up root.
 
   --config FILE       the configuration, JSON; its exact bytes are measured
-  --nsm ADDRESS       a simulated NSM ("nitro-decrypt nsm")
+  --nsm ADDRESS       /dev/nsm, or a simulated NSM ("nitro-decrypt nsm")
   --listen ADDRESS    where to serve the parent: attestation, sealed requests, and what the configuration opens to it
   --tls ADDRESS       where to serve attested TLS, if the configuration has channels.tls
   --tunnel ADDRESS    the parent's byte tunnel to AWS KMS
@@ -65,16 +68,12 @@ async function execute(argv: readonly string[], io: Io, functions: readonly Encl
     const event = { service: "enclave", address, configurationPcr };
     return await runUntilInterrupted(io, service, { event, text }, options.json);
   } finally {
-    nsm.close();
+    await nsm.close();
   }
 }
 
-function openNsm(address: string): ConnectedNsm {
-  if (address === "/dev/nsm") {
-    throw new CommandFailure(2, "/dev/nsm needs the native addon, which is not part of this version: use unix:/path");
-  }
-  return connectSimulatedNsm(address);
-}
+const openNsm = (address: string): ConnectedNsm | NsmDevice =>
+  address === NSM_DEVICE ? openNsmDevice() : connectSimulatedNsm(address);
 
 async function readConfiguration(path: string): Promise<Uint8Array> {
   try {

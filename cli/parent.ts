@@ -3,29 +3,31 @@ import { KMSClient } from "@aws-sdk/client-kms";
 import type { TlsCertificateSource, TlsOptions } from "../parent/index.js";
 import { createParent } from "../parent/index.js";
 import { formatHostPort } from "../parent/listen.js";
+import { ANY_CID, formatAddress, PORTS } from "../shared/address.js";
 import type { Io } from "./command.js";
 import { CommandFailure, defineCommand } from "./command.js";
 import type { OptionValues } from "./options.js";
 import { parseHostPort, parseOptions, parseOrigin, required } from "./options.js";
+import { ENCLAVES_OPTIONS, ENCLAVES_USAGE, isOnVsock, parseEnclaves } from "./parent-enclaves.js";
 import { createLogger, runUntilInterrupted, SERVICE_OPTIONS, SERVICE_USAGE } from "./service.js";
 import { readTlsCertificate } from "./tls-certificate.js";
 
 const usage = `Runs the service on the parent instance: the HTTP API, the tunnel to AWS KMS, and the enclave's credentials.
 
 Usage: nitro-decrypt parent --enclave ADDRESS --listen HOST:PORT --services ADDRESS --tunnel ADDRESS --kms-target HOST:PORT
+       nitro-decrypt parent --discover --listen HOST:PORT --kms-target HOST:PORT
 
-An ADDRESS is unix:/path. Credentials come from the AWS SDK's default provider chain; on EC2 that is the instance's role.
+An ADDRESS is vsock://CID:PORT or unix:/path. On vsock the parent takes connections of its own enclaves' CIDs alone. Credentials come from the AWS SDK's default provider chain; on EC2 that is the instance's role.
 
-  --enclave ADDRESS       the enclave
-  --listen HOST:PORT      where clients find the HTTP API; port 0 takes a free one
-  --services ADDRESS      where the enclave finds credentials and the gateway
-  --tunnel ADDRESS        where the enclave finds the tunnel
+${ENCLAVES_USAGE}  --listen HOST:PORT      where clients find the HTTP API; port 0 takes a free one
+  --services ADDRESS      where an enclave finds credentials and the gateway, and tells how its start went; with
+                          --enclave-cid or --discover, vsock port 8001 unless given
+  --tunnel ADDRESS        where an enclave finds the tunnel; likewise vsock port 8000
   --kms-target HOST:PORT  where the tunnel leads, kms.REGION.amazonaws.com:443 say
   --allow HOST:PORT       a target that is allowed; may be given several times. Without it, --kms-target alone is allowed
   --max-connections N     connections through the tunnel at a time (default 256)
   --allow-origin ORIGIN   pages of this origin may call the API from a browser; may be given several times
-  --tls-listen HOST:PORT  where clients find the enclave's TLS, which is passed on as it comes; with --enclave-tls
-  --enclave-tls ADDRESS   where the enclave serves TLS
+  --tls-listen HOST:PORT  where clients find an enclave's TLS, which is passed on as it comes
   --tls-certificate FILE  offer the enclave this certificate chain (PEM) when it asks for a renewal; with --tls-key.
   --tls-key FILE          its private key (PKCS #8 DER) as encrypted by AWS KMS, binary or base64. Both files are read
                           anew each time
@@ -34,7 +36,7 @@ ${SERVICE_USAGE}`;
 
 const OPTIONS = {
   ...SERVICE_OPTIONS,
-  enclave: { type: "string" },
+  ...ENCLAVES_OPTIONS,
   listen: { type: "string" },
   services: { type: "string" },
   tunnel: { type: "string" },
@@ -44,7 +46,6 @@ const OPTIONS = {
   gateway: { type: "string" },
   "allow-origin": { type: "string", multiple: true },
   "tls-listen": { type: "string" },
-  "enclave-tls": { type: "string" },
   "tls-certificate": { type: "string" },
   "tls-key": { type: "string" },
 } as const;
@@ -61,11 +62,11 @@ export const parent = defineCommand({
     const target = parseHostPort(required(options["kms-target"], "kms-target"), "kms-target");
     const { gateway } = options;
     const service = await createParent({
-      enclave: required(options.enclave, "enclave"),
+      enclaves: parseEnclaves(options),
       listen: parseHostPort(required(options.listen, "listen"), "listen"),
-      services: required(options.services, "services"),
+      services: options.services ?? onVsock(options, "services"),
       tunnel: {
-        listen: required(options.tunnel, "tunnel"),
+        listen: options.tunnel ?? onVsock(options, "tunnel"),
         target,
         allow: options.allow === undefined ? [target] : options.allow.map((text) => parseHostPort(text, "allow")),
         maxConnections: parseCount(options["max-connections"]),
@@ -87,9 +88,16 @@ export const parent = defineCommand({
 type ParentOptionValues = OptionValues<typeof OPTIONS>;
 
 function tlsOf(options: ParentOptionValues): TlsOptions | undefined {
-  const [listen, enclave] = bothOrNone(options, "tls-listen", "enclave-tls") ?? [];
-  if (listen === undefined || enclave === undefined) return undefined;
-  return { listen: parseHostPort(listen, "tls-listen"), enclave, maxConnections: MAX_TLS_CONNECTIONS };
+  const { "tls-listen": listen, "enclave-tls": addresses } = options;
+  if (listen === undefined && addresses === undefined) return undefined;
+  if (!isOnVsock(options)) required(addresses?.[0], "enclave-tls");
+  return { listen: parseHostPort(required(listen, "tls-listen"), "tls-listen"), maxConnections: MAX_TLS_CONNECTIONS };
+}
+
+/** Where an enclave on vsock looks for its parent: any CID that this machine has, at the usual port. */
+function onVsock(options: ParentOptionValues, name: "services" | "tunnel"): string {
+  if (!isOnVsock(options)) return required(undefined, name);
+  return formatAddress({ kind: "vsock", cid: ANY_CID, port: PORTS[name] });
 }
 
 /** Reads the files once, so that a wrong name is told now and not to the enclave. */
@@ -100,7 +108,7 @@ async function tlsCertificateOf(options: ParentOptionValues, io: Io): Promise<Tl
   return () => readTlsCertificate({ certificate, key }, io);
 }
 
-type PairedOption = "tls-listen" | "enclave-tls" | "tls-certificate" | "tls-key";
+type PairedOption = "tls-certificate" | "tls-key";
 
 /** The values of two options of which neither means anything alone. */
 function bothOrNone(

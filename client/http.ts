@@ -24,6 +24,8 @@ export interface HttpAnswer {
   readonly status: number;
   /** Without parameters, in lower case; empty where there is none. */
   readonly contentType: string;
+  /** `Content-Location` (RFC 9110 §8.7), as it came. */
+  readonly contentLocation: string | undefined;
   readonly body: Uint8Array<ArrayBuffer>;
 }
 
@@ -38,6 +40,7 @@ export async function exchange(options: HttpOptions, request: HttpRequest): Prom
   return {
     status: response.status,
     contentType: type.trim().toLowerCase(),
+    contentLocation: response.headers.get("content-location") ?? undefined,
     body: await readBody(response, request),
   };
 }

@@ -36,6 +36,8 @@ export interface SealedChannelOptions {
 interface SealedSession extends Session {
   /** The key to seal to. */
   readonly configuration: KeyConfiguration;
+  /** Where the enclave that has it is reached; ends with a slash. */
+  readonly baseUrl: URL;
 }
 
 /** Beside the content: status, fields and padding. */
@@ -73,13 +75,29 @@ function latest(sessions: Sessions<SealedSession>): SealedSession {
 }
 
 async function openSession(http: HttpOptions, appraiser: Appraiser, signal: AbortSignal): Promise<SealedSession> {
+  let { baseUrl } = http;
   const { attestation, keyConfigurations } = await attestKeys(appraiser, async (path) => {
     const request = { method: "GET", path, maxResponseBytes: MAX_ATTESTATION_BYTES, signal } as const;
-    const { status, contentType, body } = await exchange(http, request);
+    const { status, contentType, contentLocation, body } = await exchange(http, request);
     if (status !== 200) throw carrierRefusalOf(contentType, body);
+    baseUrl = enclaveUrl(baseUrl, contentLocation);
     return parseJson(attestationResponse, decodeUtf8(body), "ERR_MESSAGE_MALFORMED");
   });
-  return { attestation, configuration: await usableConfiguration(parseKeyConfigurations(keyConfigurations)) };
+  const configuration = await usableConfiguration(parseKeyConfigurations(keyConfigurations));
+  return { attestation, configuration, baseUrl };
+}
+
+/**
+ * Where the enclave that attested is reached: a parent with several says so by the location of its attestation, on the same
+ * origin. It is a hint of somebody who is not trusted: what is sent there is sealed to the key that was attested.
+ */
+function enclaveUrl(baseUrl: URL, contentLocation: string | undefined): URL {
+  if (contentLocation === undefined || !URL.canParse(contentLocation, baseUrl)) return baseUrl;
+  const location = new URL(contentLocation, baseUrl);
+  const sameOrigin = location.origin === baseUrl.origin && location.username === "" && location.password === "";
+  const below = location.pathname.startsWith(baseUrl.pathname) && location.pathname.endsWith("/attestation");
+  if (!sameOrigin || !below) return baseUrl;
+  return new URL(".", location);
 }
 
 /** The first that this platform can seal to, in the enclave's order: not every browser has X25519. */
@@ -100,19 +118,22 @@ async function usableConfiguration(configurations: readonly KeyConfiguration[]):
 
 async function send(
   { http, appraiser }: SealedChannelOptions,
-  { configuration }: SealedSession,
+  { configuration, baseUrl }: SealedSession,
   call: ChannelCall,
 ): Promise<Uint8Array> {
   const request = encodeBinaryRequest(binaryRequest(call, appraiser.clock()));
   const { sealed, openResponse } = await sealRequest(configuration, request);
   wipe(request);
-  const { status, contentType, body } = await exchange(http, {
-    method: "POST",
-    path: "v1/sealed",
-    content: { type: MEDIA_TYPE_OHTTP_REQUEST, bytes: sealed },
-    maxResponseBytes: Math.min(MAX_SEALED_BYTES, call.maxResponseBytes + MAX_OVERHEAD_BYTES),
-    signal: call.signal,
-  });
+  const { status, contentType, body } = await exchange(
+    { ...http, baseUrl },
+    {
+      method: "POST",
+      path: "v1/sealed",
+      content: { type: MEDIA_TYPE_OHTTP_REQUEST, bytes: sealed },
+      maxResponseBytes: Math.min(MAX_SEALED_BYTES, call.maxResponseBytes + MAX_OVERHEAD_BYTES),
+      signal: call.signal,
+    },
+  );
   if (status !== 200) throw carrierRefusalOf(contentType, body);
   if (contentType !== MEDIA_TYPE_OHTTP_RESPONSE) {
     throw new ServiceError("ERR_OHTTP_MALFORMED", `expected an answer of type ${MEDIA_TYPE_OHTTP_RESPONSE}`);

@@ -22,6 +22,7 @@ import { RecipientKeys } from "./kms/recipient.js";
 import { ServicesClient } from "./kms/services.js";
 import type { Logger } from "./log.js";
 import { silentLogger } from "./log.js";
+import type { Machine } from "./machine.js";
 import { NsmClient } from "./nsm.js";
 import { createGuard } from "./operations/create-guard.js";
 import { Decryption } from "./operations/decryption.js";
@@ -53,6 +54,8 @@ export interface EnclaveOptions {
   /** Where to log; nowhere unless given. */
   readonly log?: Logger;
   readonly clock?: Clock;
+  /** The machine underneath, where the enclave has one to itself: see `runEnclave`. */
+  readonly machine?: Machine;
 }
 
 /** A running enclave. */
@@ -100,9 +103,10 @@ async function start(options: EnclaveOptions, closers: (() => unknown)[]): Promi
   const { moduleId } = await nsm.describe();
   log.info({ moduleId, configurationPcr }, `measured the configuration into PCR${CONFIGURATION_PCR}`);
   await recipient.prepare(); // with its first document comes the time
+  options.machine?.settle(platform.time.nowMs());
   const keys = await createKeys(platform, { clock, log }, closers);
-  const router = createRouter({ platform, guard, operations, keys, clock });
-  const where = { listen: addresses.listen, tls: addresses.tls };
+  const router = createRouter({ platform, guard, operations, keys, clock, machine: options.machine });
+  const where = { tls: undefined, ...addresses };
   for (const server of createServers({ configuration, router, keys, addresses: where, time, clock, log })) {
     await server.listen();
     closers.push(() => server.close());
@@ -174,14 +178,16 @@ interface RouterParts {
   readonly operations: readonly Operation[];
   readonly keys: ChannelKeys;
   readonly clock: Clock;
+  readonly machine: Machine | undefined;
 }
 
-function createRouter({ platform, guard, operations, keys, clock }: RouterParts): Router {
+function createRouter({ platform, guard, operations, keys, clock, machine }: RouterParts): Router {
   const { configuration, nsm, recipient, credentials, kms, health, time } = platform;
   const needsCredentials = configuration.kms.transport === "tunnel";
   const sources = {
     ...{ nsm, recipient, time, kms: health, sealed: keys.sealed, tls: keys.tls },
     credentials: needsCredentials ? credentials : undefined,
+    machine,
   };
   return new Router({
     openToParent: configuration.channels.parent,

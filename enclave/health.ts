@@ -15,6 +15,7 @@ import { withinDeadline } from "./deadline.js";
 import type { CredentialsCache, CredentialsState } from "./kms/credentials.js";
 import { kmsErrorOf } from "./kms/kms-errors.js";
 import type { RecipientKeys, RecipientState } from "./kms/recipient.js";
+import type { Machine, MachineState } from "./machine.js";
 import type { NsmClient, NsmState } from "./nsm.js";
 
 /** How long a successful probe counts, and a failed one: probes must not become load of their own. */
@@ -23,6 +24,9 @@ const FAILURE_MS = 1_000;
 /** Shorter than what the parent waits for an answer to `/readyz`. */
 const PROBE_DEADLINE_MS = 8_000;
 const PROBE_BYTES = 32;
+
+/** AWS refuses requests whose date is further off (SigV4), and TLS judges certificates by the wall clock. */
+const MAX_WALL_AHEAD_MS = 300_000;
 
 /** How calls to KMS went lately. */
 export interface KmsState {
@@ -131,6 +135,8 @@ export interface HealthReport {
   readonly sealed: SealedKeysState;
   /** Absent where the enclave serves no TLS. */
   readonly tls: TlsIdentityState | undefined;
+  /** Absent where the enclave's program has no machine to itself. */
+  readonly machine: MachineState | undefined;
 }
 
 export interface HealthSources {
@@ -141,13 +147,16 @@ export interface HealthSources {
   readonly time: Pick<AttestedTime, "state">;
   readonly sealed: Pick<SealedKeys, "state">;
   readonly tls: Pick<TlsIdentity, "state"> | undefined;
+  readonly machine: Pick<Machine, "state"> | undefined;
 }
 
 /** The report of now. */
-export function healthReport({ nsm, kms, recipient, credentials, time, sealed, tls }: HealthSources): HealthReport {
+export function healthReport(sources: HealthSources): HealthReport {
+  const { nsm, kms, recipient, credentials, time, sealed, tls, machine } = sources;
   const credentialsFail = credentials !== undefined && credentials.state.failure !== undefined;
   const tlsFails = tls !== undefined && tls.state.failure !== undefined;
-  const degraded = nsm.state === "failed" || kms.state.status === "failed" || credentialsFail || tlsFails;
+  const clockFails = Math.abs(time.state.wallAheadMs ?? 0) > MAX_WALL_AHEAD_MS;
+  const degraded = clockFails || nsm.state === "failed" || kms.state.status === "failed" || credentialsFail || tlsFails;
   return {
     status: degraded ? "degraded" : "ok",
     nsm: nsm.state,
@@ -157,5 +166,6 @@ export function healthReport({ nsm, kms, recipient, credentials, time, sealed, t
     time: time.state,
     sealed: sealed.state,
     tls: tls?.state,
+    machine: machine?.state,
   };
 }

@@ -18,6 +18,7 @@ import type { AddressResponse } from "../transport/http.js";
 import type { CredentialsSource } from "./credentials.js";
 import { allowOrigins } from "./cross-origin.js";
 import type { EnclaveClient } from "./enclave-client.js";
+import type { EnclavePool, PooledEnclave } from "./enclave-pool.js";
 import type { HttpApp } from "./http-app.js";
 import { createHttpApp } from "./http-app.js";
 import type { ParentLimits } from "./limits.js";
@@ -25,7 +26,7 @@ import type { ParentMetrics } from "./metrics.js";
 import type { Tunnel } from "./tunnel.js";
 
 export interface ApiOptions {
-  readonly enclave: EnclaveClient;
+  readonly enclaves: EnclavePool;
   readonly tunnel: Tunnel;
   readonly credentials: CredentialsSource;
   readonly limits: ParentLimits;
@@ -72,39 +73,104 @@ export function createApi(options: ApiOptions): HttpApp {
     },
   });
   allowOrigins(http.app, options.allowOrigins ?? []);
-  for (const route of RELAYED) addRelay(http, route, options.enclave);
+  for (const route of RELAYED) addRelay(http, route, options.enclaves);
   http.app.get("/healthz", () => health(options));
-  http.app.get("/readyz", async (_request, reply) => answerWith(reply, await readiness(options.enclave)));
+  http.app.get("/readyz", async (_request, reply) => answerWith(reply, await readiness(options.enclaves)));
   http.app.get("/metrics", async (_request, reply) =>
     reply.type(metrics.registry.contentType).send(await metrics.registry.metrics()),
   );
   return http;
 }
 
-function addRelay(http: HttpApp, route: RelayedRoute, enclave: EnclaveClient): void {
-  const { method, path, maxBytes, idempotent } = route;
+type Choice = (request: FastifyRequest) => PooledEnclave;
+
+/** Each route twice: for whichever enclave is free, and for one by its name. */
+function addRelay(http: HttpApp, route: RelayedRoute, enclaves: EnclavePool): void {
+  addRoute(http, { ...route, url: route.path, choose: () => enclaves.next(), instead: () => enclaves.next() });
+  const choose: Choice = (request) => namedEnclave(enclaves, route, request);
+  addRoute(http, { ...route, url: `/enclaves/:enclave${route.path}`, choose, instead: choose });
+}
+
+interface ChosenRoute extends RelayedRoute {
+  readonly url: string;
+  readonly choose: Choice;
+  /** Whom to ask when the first did not answer; the same one where no other will do. */
+  readonly instead: Choice;
+}
+
+function addRoute(http: HttpApp, route: ChosenRoute): void {
+  const chosen = new WeakMap<FastifyRequest, PooledEnclave>();
   http.app.route({
-    method,
-    url: path,
-    bodyLimit: maxBytes,
+    method: route.method,
+    url: route.url,
+    bodyLimit: route.maxBytes,
     // Before the body is read: requests that wait for a place would otherwise hold their bodies in memory.
     onRequest: async (request, reply) => {
-      onceGone(request.raw, reply.raw, enclave.admit());
+      const enclave = route.choose(request);
+      chosen.set(request, enclave);
+      onceGone(request.raw, reply.raw, enclave.client.admit());
     },
     handler: async (request, reply) => {
-      const answer = await enclave.send({
-        method,
-        path: request.raw.url ?? path,
-        headers: relayedHeaders(request),
-        body: request.body instanceof Uint8Array ? request.body : undefined,
-        maxResponseBytes: maxBytes,
-        idempotent,
-        signal: goneSignal(request, reply),
-      });
+      const first = chosen.get(request);
+      if (first === undefined) throw new TypeError("addRoute: no enclave was chosen for the request");
+      const { enclave, answer } = await relay(route, { first, request, reply });
       if (answer.status >= 400) http.setOutcome(request, errorOfProblem(jsonOf(answer)).code);
+      if (route.url === "/attestation") reply.header("content-location", `enclaves/${enclave.target.name}/attestation`);
       return answerWith(reply, answer);
     },
   });
+}
+
+interface Relayed {
+  readonly first: PooledEnclave;
+  readonly request: FastifyRequest;
+  readonly reply: FastifyReply;
+}
+
+/** Sends the request to one enclave, and to the others in turn while those asked do not answer and it does no harm twice. */
+async function relay(route: ChosenRoute, { first, request, reply }: Relayed) {
+  const relayed = {
+    method: route.method,
+    path: pathOf(request),
+    headers: relayedHeaders(request),
+    body: request.body instanceof Uint8Array ? request.body : undefined,
+    maxResponseBytes: route.maxBytes,
+    idempotent: route.idempotent,
+    signal: goneSignal(request, reply),
+  };
+  const asked = new Set<PooledEnclave>();
+  for (let enclave = first; ; enclave = route.instead(request)) {
+    asked.add(enclave);
+    try {
+      return { enclave, answer: await enclave.client.send(relayed) };
+    } catch (error) {
+      const unreachable = error instanceof ServiceError && error.code === "ERR_ENCLAVE_UNAVAILABLE";
+      if (!unreachable || !route.idempotent || asked.has(route.instead(request))) throw error;
+    }
+  }
+}
+
+/** The path as it came, without the enclave's name. */
+function pathOf({ raw: { url = "/" } }: FastifyRequest): string {
+  return url.startsWith(NAMED) ? url.slice(url.indexOf("/", NAMED.length)) : url;
+}
+
+const NAMED = "/enclaves/";
+
+/**
+ * The enclave that a request names. Sealed requests to one that is gone, or that does not answer while others do, are told
+ * what is true of their key: nobody here has it, and a fresh attestation leads to one that somebody has (RFC 9458 §5.2).
+ * @throws ServiceError ERR_KEY_CONFIGURATION, ERR_ENCLAVE_UNAVAILABLE.
+ */
+function namedEnclave(enclaves: EnclavePool, { path }: RelayedRoute, { params }: FastifyRequest): PooledEnclave {
+  const name = typeof params === "object" && params !== null && "enclave" in params ? String(params.enclave) : "";
+  const enclave = enclaves.named(name);
+  const othersAnswer = enclaves.all.some((other) => other !== enclave && other.up);
+  if (path === "/v1/sealed" && (enclave === undefined || (!enclave.up && othersAnswer))) {
+    throw new ServiceError("ERR_KEY_CONFIGURATION", "the enclave that has this key is not here any more");
+  }
+  if (enclave === undefined) throw new ServiceError("ERR_ENCLAVE_UNAVAILABLE", "there is no enclave of this name");
+  return enclave;
 }
 
 /** What the enclave looks at; on the plain channel the caller's credentials too, which the parent then sees. */
@@ -143,12 +209,11 @@ function jsonOf({ body }: AddressResponse): unknown {
 }
 
 /** Always 200 while the parent lives; what is wrong stands in the document. */
-async function health({ enclave, tunnel, credentials }: ApiOptions) {
-  const state = await enclave.probe("/healthz").then(
-    (answer) => ({ reachable: true, status: answer.status, health: jsonOf(answer) ?? null }) as const,
-    (error: unknown) => ({ reachable: false, code: toServiceError(error).code }) as const,
+async function health({ enclaves, tunnel, credentials }: ApiOptions) {
+  const all = await Promise.all(
+    enclaves.all.map(async ({ target, client }) => [target.name, await healthOf(client)] as const),
   );
-  const healthy = state.reachable && state.status === 200 && statusOf(state.health) === "ok" && !credentials.failing;
+  const healthy = all.length > 0 && all.every(([, state]) => state.healthy) && !credentials.failing;
   return {
     status: healthy ? "ok" : "degraded",
     parent: {
@@ -156,16 +221,37 @@ async function health({ enclave, tunnel, credentials }: ApiOptions) {
       credentialsAgeSeconds: credentials.ageSeconds() ?? null,
       credentialsFailing: credentials.failing,
     },
-    enclave: state,
+    enclaves: Object.fromEntries(all),
   };
+}
+
+async function healthOf(client: EnclaveClient) {
+  try {
+    const answer = await client.probe("/healthz");
+    const health = jsonOf(answer) ?? null;
+    return {
+      reachable: true,
+      healthy: answer.status === 200 && statusOf(health) === "ok",
+      status: answer.status,
+      health,
+    };
+  } catch (error) {
+    return { reachable: false, healthy: false, code: toServiceError(error).code };
+  }
 }
 
 /** What the enclave says of itself: it answers 200 also when a part of it fails. */
 const statusOf = (health: unknown): unknown =>
   typeof health === "object" && health !== null && "status" in health ? health.status : undefined;
 
-/** Ready means that the enclave made a real attested KMS call: only it can tell. @throws ServiceError with its code */
-async function readiness(enclave: EnclaveClient): Promise<AddressResponse> {
+/** Ready means that an enclave made a real attested KMS call: only it can tell. @throws ServiceError with its code */
+async function readiness(enclaves: EnclavePool): Promise<AddressResponse> {
+  const probes = enclaves.all.map(({ client }) => readinessOf(client));
+  if (probes.length === 0) throw new ServiceError("ERR_NOT_READY", "no enclave is known");
+  return Promise.any(probes).catch((error: AggregateError) => Promise.reject(error.errors[0]));
+}
+
+async function readinessOf(enclave: EnclaveClient): Promise<AddressResponse> {
   const answer = await enclave.probe("/readyz");
   if (answer.status === 200) return answer;
   const refusal = answer.headers["content-type"]?.startsWith(PROBLEM_JSON) ? errorOfProblem(jsonOf(answer)) : undefined;

@@ -6,7 +6,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 
 /** What a browser has of its own: attestation and sealed requests. */
-const OPEN_TO_PAGES = ["/attestation", "/v1/sealed"] as const;
+const OPEN_TO_PAGES = ["/attestation", "/v1/sealed"].flatMap((path) => [path, `/enclaves/:enclave${path}`]);
 const PREFLIGHT_SECONDS = 600;
 
 export function allowOrigins(app: FastifyInstance, origins: readonly string[]): void {
@@ -15,10 +15,13 @@ export function allowOrigins(app: FastifyInstance, origins: readonly string[]): 
     const { origin } = request.headers;
     reply.header("vary", "origin");
     if (origin === undefined || !origins.includes(origin)) return;
-    reply.headers({ "access-control-allow-origin": origin, "access-control-expose-headers": "x-request-id" });
+    reply.headers({
+      "access-control-allow-origin": origin,
+      "access-control-expose-headers": "x-request-id, content-location",
+    });
   };
   app.addHook("onRequest", async (request, reply) => {
-    if (OPEN_TO_PAGES.some((path) => request.url.split("?", 1)[0] === path)) allow(request, reply);
+    if (OPEN_TO_PAGES.includes(request.routeOptions.url ?? "")) allow(request, reply);
   });
   for (const path of OPEN_TO_PAGES) {
     app.options(path, async (_request, reply) =>

@@ -15,6 +15,7 @@ import { ERRORS, ServiceError, toServiceError } from "../shared/errors.js";
 import { MEDIA_TYPE_OHTTP_REQUEST } from "../shared/ohttp/media-types.js";
 import { MAX_REQUEST_BYTES, PROBLEM_JSON, problemOf } from "../shared/wire.js";
 import { onceGone } from "../transport/exchange.js";
+import type { Listening } from "../transport/listen.js";
 import type { ParentLimits } from "./limits.js";
 
 /** What became of a request: OK, the code of a refusal, or ABORTED when the client left before its answer. */
@@ -32,7 +33,8 @@ export interface HttpAppOptions {
 
 export interface HttpApp {
   readonly app: FastifyInstance;
-  readonly server: Server;
+  /** Makes it listen: `begin` says where. Its later errors (accept) go to the log. @throws whatever `begin` throws. */
+  listen(begin: (server: Server) => Promise<Listening>): Promise<void>;
   /** Notes that the answer to `request`, made elsewhere, is a refusal. */
   setOutcome(request: FastifyRequest, outcome: Outcome): void;
   /** Stops accepting, lets requests under way finish within the deadline, then ends what is left. */
@@ -53,6 +55,7 @@ export function createHttpApp(options: HttpAppOptions): HttpApp {
   const outcomes = new WeakMap<FastifyRequest, Outcome>();
   const server = createDeadlineServer(limits);
   let closing = false;
+  let listening: Listening | undefined;
 
   const app = fastify({
     serverFactory: (handler) => server.on("request", handler),
@@ -113,11 +116,17 @@ export function createHttpApp(options: HttpAppOptions): HttpApp {
 
   return {
     app,
-    server,
+    async listen(begin) {
+      await app.ready();
+      listening = await begin(server);
+      server.on("error", (error) => log.error({ err: error }, `${options.name}: a connection could not be accepted`));
+    },
     setOutcome: (request, outcome) => void outcomes.set(request, outcome),
     async close() {
       closing = true;
-      await closeServer(server, limits.closeDeadlineMs);
+      const deadline = setTimeout(() => server.closeAllConnections(), limits.closeDeadlineMs);
+      await listening?.close();
+      clearTimeout(deadline);
       await app.close();
     },
   };
@@ -167,12 +176,4 @@ function refusalOf(error: unknown): ServiceError {
   // Whatever else fastify blames on the client (4xx): a length that does not match, a path that cannot be decoded.
   const blamesClient = "statusCode" in error && Number(error.statusCode) >= 400 && Number(error.statusCode) < 500;
   return blamesClient ? new ServiceError("ERR_MESSAGE_MALFORMED", error.message) : toServiceError(error);
-}
-
-async function closeServer(server: Server, deadlineMs: number): Promise<void> {
-  if (!server.listening) return;
-  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  const deadline = setTimeout(() => server.closeAllConnections(), deadlineMs);
-  await closed;
-  clearTimeout(deadline);
 }

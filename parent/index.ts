@@ -9,7 +9,8 @@ import { pino } from "pino";
 import { createApi } from "./api.js";
 import type { CredentialsProvider } from "./credentials.js";
 import { createCredentialsSource } from "./credentials.js";
-import { createEnclaveClient } from "./enclave-client.js";
+import { EnclavePool } from "./enclave-pool.js";
+import type { EnclaveDiscovery, EnclaveTarget } from "./enclaves.js";
 import type { HttpApp } from "./http-app.js";
 import type { ParentLimits } from "./limits.js";
 import { DEFAULT_LIMITS } from "./limits.js";
@@ -24,6 +25,10 @@ import type { TunnelOptions } from "./tunnel.js";
 import { createTunnel } from "./tunnel.js";
 
 export type { AwsCredentials, CredentialsProvider } from "./credentials.js";
+export type { DescribeOptions } from "./describe-enclaves.js";
+export { describeEnclaves } from "./describe-enclaves.js";
+export type { EnclaveDiscovery, EnclaveTarget } from "./enclaves.js";
+export { enclaveOfCid } from "./enclaves.js";
 export type { ParentLimits } from "./limits.js";
 export type { HostPort } from "./listen.js";
 export type { TlsCertificateOffer, TlsCertificateSource } from "./services.js";
@@ -31,8 +36,8 @@ export type { TlsOptions } from "./tls.js";
 export type { TunnelOptions, TunnelTarget } from "./tunnel.js";
 
 export interface ParentOptions {
-  /** The enclave's address. */
-  readonly enclave: string;
+  /** The enclaves, listed, or a function that finds them, such as `describeEnclaves`. */
+  readonly enclaves: readonly EnclaveTarget[] | EnclaveDiscovery;
   /** Where clients find the HTTP API. Port 0 takes a free one. */
   readonly listen: HostPort;
   /** Address at which the enclave finds credentials and the gateway. */
@@ -64,8 +69,8 @@ export interface Parent {
 }
 
 /**
- * Starts the parent: tunnel, services, TLS pass-through and API, in this order. The enclave need not be there yet.
- * @throws ServiceError ERR_CONFIGURATION (the tunnel's target is not in its allow-list, a bound is not a number above 0), ERR_ADDRESS (an address that
+ * Starts the parent: tunnel, services, TLS pass-through and API, in this order. No enclave need be there yet.
+ * @throws ServiceError ERR_CONFIGURATION (names of enclaves, the tunnel's target is not in its allow-list, a bound is not a number above 0), ERR_ADDRESS (an address that
  *   cannot be listened at); whatever was opened before is closed then.
  */
 export async function createParent(options: ParentOptions): Promise<Parent> {
@@ -82,19 +87,21 @@ export async function createParent(options: ParentOptions): Promise<Parent> {
   };
   const close = (): Promise<void> => (closed ??= closeAll());
   try {
-    const enclave = createEnclaveClient(options.enclave, limits, (answered) => metrics.enclaveUp.set(answered ? 1 : 0));
-    opened.push(enclave);
-    const tunnel = await createTunnel(options.tunnel, { limits, log, metrics });
+    const enclaves = await EnclavePool.create(options.enclaves, { limits, log, metrics });
+    opened.push(enclaves);
+    const allowPeer = (cid: number): boolean => enclaves.hasCid(cid);
+    const tunnel = await createTunnel(options.tunnel, { allowPeer, limits, log, metrics });
     opened.push(tunnel);
     const { services: address, gateway, tlsCertificate, allowOrigins } = options;
-    opened.push(await createServices({ address, credentials, gateway, tlsCertificate, limits, log, metrics }));
-    const tls = options.tls && (await createTlsPassThrough(options.tls, { limits, log, metrics }));
+    opened.push(
+      await createServices({ address, enclaves, credentials, gateway, tlsCertificate, limits, log, metrics }),
+    );
+    const tls = options.tls && (await createTlsPassThrough(options.tls, { enclaves, limits, log, metrics }));
     if (tls) opened.push(tls);
-    const api = createApi({ enclave, tunnel, credentials, limits, log, metrics, allowOrigins });
+    const api = createApi({ enclaves, tunnel, credentials, limits, log, metrics, allowOrigins });
     opened.push(api);
     const url = await listenOn(api, options.listen);
-    api.server.on("error", (error) => log.error({ err: error }, "api: a connection could not be accepted"));
-    log.info({ url, tls: tls?.address, enclave: options.enclave }, "parent: listening");
+    log.info({ url, tls: tls?.address, enclaves: enclaves.all.map(({ target }) => target.name) }, "parent: listening");
     return { url, tlsAddress: tls?.address, close };
   } catch (error) {
     await close();
@@ -103,7 +110,12 @@ export async function createParent(options: ParentOptions): Promise<Parent> {
 }
 
 /** Listens on a TCP port; returns the URL. */
-async function listenOn({ app, server }: HttpApp, listen: HostPort): Promise<string> {
-  await app.ready();
-  return `http://${formatHostPort(await listenOnTcp(server, listen))}`;
+async function listenOn(api: HttpApp, listen: HostPort): Promise<string> {
+  let url = "";
+  await api.listen(async (server) => {
+    const { address, listening } = await listenOnTcp(server, listen);
+    url = `http://${formatHostPort(address)}`;
+    return listening;
+  });
+  return url;
 }

@@ -11,6 +11,10 @@ export interface ParentLimits {
   readonly enclaveDeadlineMs: number;
   /** Time for the enclave to answer a health or readiness question. */
   readonly probeDeadlineMs: number;
+  /** How long an enclave that did not answer is left out while others answer. */
+  readonly enclaveRestMs: number;
+  /** Between questions which enclaves there are, where they are found and not listed. */
+  readonly discoveryIntervalMs: number;
   /** Time for the credential chain, and for KMS in a gateway call. */
   readonly awsDeadlineMs: number;
   /** Tunnel: time for name resolution and connection to the target, all addresses together. */
@@ -35,6 +39,8 @@ export const DEFAULT_LIMITS: ParentLimits = {
   transferDeadlineMs: 15_000,
   enclaveDeadlineMs: 30_000,
   probeDeadlineMs: 10_000,
+  enclaveRestMs: 5_000,
+  discoveryIntervalMs: 5_000,
   awsDeadlineMs: 8_000, // less than the enclave waits, so that it hears why
   tunnelConnectDeadlineMs: 5_000,
   tunnelIdleDeadlineMs: 120_000,

@@ -12,7 +12,7 @@ export interface ParentMetrics {
   readonly tlsConnections: Counter<"outcome">;
   readonly tlsBytes: Counter<"direction">;
   readonly credentialsServed: Counter<"code">;
-  readonly enclaveUp: Gauge;
+  readonly enclaveUp: Gauge<"enclave">;
 }
 
 /** `credentialsAgeSeconds` tells the time since credentials were last handed over, or undefined before the first time. */
@@ -87,7 +87,8 @@ export function createMetrics(credentialsAgeSeconds: () => number | undefined): 
     }),
     enclaveUp: new Gauge({
       name: "nitro_parent_enclave_up",
-      help: "Whether the enclave answered the last time it was asked anything",
+      help: "Whether an enclave answered the last time it was asked anything",
+      labelNames: ["enclave"],
       registers,
     }),
   };

@@ -11,6 +11,7 @@ import type { Duplex } from "node:stream";
 import type { Logger } from "pino";
 import type { Counter, Gauge } from "prom-client";
 import { ServiceError, toServiceError } from "../shared/errors.js";
+import type { Listening } from "../transport/listen.js";
 import { joinStreams } from "./pipe.js";
 
 /** How a connection came to its end. */
@@ -42,8 +43,8 @@ export interface PassThrough {
   readonly server: Server;
   /** Connections at the moment. */
   readonly open: number;
-  /** Stops listening and ends every connection. */
-  close(): Promise<void>;
+  /** Stops `listening`, which is of its server, and ends every connection. */
+  close(listening: Listening): Promise<void>;
 }
 
 /** A pass-through that does not listen yet. @throws ServiceError ERR_CONFIGURATION (the bound is not a number above 0). */
@@ -76,8 +77,8 @@ export function createPassThrough(options: PassThroughOptions): PassThrough {
     get open() {
       return open.size;
     },
-    async close() {
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+    async close(listening) {
+      const closed = listening.close();
       for (const near of open) near.destroy();
       await closed;
     },

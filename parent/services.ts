@@ -1,13 +1,17 @@
 /**
- * What the parent does for its enclave, as HTTP at an address of its own: `GET /credentials`; `POST /kms` where the
- * gateway is configured; `GET /tls-certificate` where there is a certificate to offer, which the enclave judges. Whoever can open the address can ask; on vsock that is every enclave of the instance.
+ * What the parent does for its enclave, as HTTP at an address of its own: `GET /credentials`; `POST /enclave-state`, where an
+ * enclave says how its start went; `POST /kms` where the gateway is configured; `GET /tls-certificate` where there is a certificate to offer, which the enclave judges.
+ * Whoever can open the address can ask; on vsock the CIDs of the parent's own enclaves can.
  */
 import type { KMSClient } from "@aws-sdk/client-kms";
 import type { Logger } from "pino";
 import { toBase64 } from "../shared/bytes.js";
+import { enclaveState } from "../shared/enclave-state.js";
 import { ServiceError } from "../shared/errors.js";
-import { listenAt } from "../transport/streams.js";
+import { parseJson } from "../shared/wire.js";
+import { listenAt, peerCidOf } from "../transport/listen.js";
 import type { CredentialsSource } from "./credentials.js";
+import type { EnclavePool } from "./enclave-pool.js";
 import { callKms } from "./gateway.js";
 import { createHttpApp } from "./http-app.js";
 import type { ParentLimits } from "./limits.js";
@@ -26,6 +30,8 @@ export type TlsCertificateSource = () => Promise<TlsCertificateOffer | undefined
 
 export interface ServicesOptions {
   readonly address: string;
+  /** Those that may ask, where the address is on vsock, and whose reports are taken. */
+  readonly enclaves: Pick<EnclavePool, "hasCid" | "noteState">;
   readonly credentials: CredentialsSource;
   readonly gateway?: { readonly client: KMSClient } | undefined;
   readonly tlsCertificate?: TlsCertificateSource | undefined;
@@ -40,7 +46,7 @@ export interface Services {
 
 /** Opens the services. @throws ServiceError ERR_ADDRESS */
 export async function createServices(options: ServicesOptions): Promise<Services> {
-  const { credentials, gateway, tlsCertificate, limits, log, metrics } = options;
+  const { enclaves, credentials, gateway, tlsCertificate, limits, log, metrics } = options;
   const http = createHttpApp({
     name: "services",
     limits,
@@ -51,17 +57,21 @@ export async function createServices(options: ServicesOptions): Promise<Services
     },
   });
   http.app.get("/credentials", () => credentials.take());
+  http.app.post("/enclave-state", ({ body, raw }) => {
+    enclaves.noteState(peerCidOf(raw.socket), parseJson(enclaveState, textOf(body), "ERR_MESSAGE_MALFORMED"));
+    return {};
+  });
   if (gateway) {
-    http.app.post("/kms", ({ body }) => {
-      if (!(body instanceof Uint8Array)) throw new ServiceError("ERR_MESSAGE_MALFORMED", "expected a body");
-      return callKms(gateway.client, new TextDecoder().decode(body), limits.awsDeadlineMs);
-    });
+    http.app.post("/kms", ({ body }) => callKms(gateway.client, textOf(body), limits.awsDeadlineMs));
   }
   if (tlsCertificate) http.app.get("/tls-certificate", () => offerOf(tlsCertificate));
-  await http.app.ready();
-  await listenAt(http.server, options.address);
-  http.server.on("error", (error) => log.error({ err: error }, "services: a connection could not be accepted"));
+  await http.listen((server) => listenAt(server, options.address, { allowPeer: (cid) => enclaves.hasCid(cid) }));
   return { close: () => http.close() };
+}
+
+function textOf(body: unknown): string {
+  if (body instanceof Uint8Array) return new TextDecoder().decode(body);
+  throw new ServiceError("ERR_MESSAGE_MALFORMED", "expected a body");
 }
 
 /** The JSON of an offer. @throws ServiceError ERR_NOT_FOUND (there is none), ERR_CERTIFICATE (it cannot be had). */

@@ -5,7 +5,9 @@
  * Refused: connections beyond the bound. Whatever goes wrong, an enclave that is not there included, ends one connection.
  */
 import type { Logger } from "pino";
-import { assertOpenable, connectTo } from "../transport/streams.js";
+import { ServiceError } from "../shared/errors.js";
+import { connectTo } from "../transport/connect.js";
+import type { EnclavePool, PooledEnclave } from "./enclave-pool.js";
 import type { ParentLimits } from "./limits.js";
 import type { HostPort } from "./listen.js";
 import { listenOnTcp } from "./listen.js";
@@ -15,8 +17,6 @@ import { createPassThrough } from "./pass-through.js";
 export interface TlsOptions {
   /** Where clients connect. Port 0 takes a free one. */
   readonly listen: HostPort;
-  /** The address at which the enclave's TLS channel listens. */
-  readonly enclave: string;
   /** Connections at a time; further ones are closed at once. */
   readonly maxConnections: number;
 }
@@ -31,6 +31,8 @@ export interface TlsPassThrough {
 }
 
 export interface TlsContext {
+  /** Those whose TLS clients are passed on to, in turn: whom a connection leads to, its own attestation says. */
+  readonly enclaves: Pick<EnclavePool, "next">;
   readonly limits: ParentLimits;
   readonly log: Logger;
   readonly metrics: ParentMetrics;
@@ -41,15 +43,14 @@ export interface TlsContext {
  * @throws ServiceError ERR_CONFIGURATION (the bound is not a number above 0), ERR_ADDRESS.
  */
 export async function createTlsPassThrough(options: TlsOptions, context: TlsContext): Promise<TlsPassThrough> {
-  const { limits, log, metrics } = context;
-  assertOpenable(options.enclave);
+  const { enclaves, limits, log, metrics } = context;
   const passThrough = createPassThrough({
     name: "tls",
     maxConnections: options.maxConnections,
     idleMs: limits.tlsIdleDeadlineMs,
     totalMs: limits.tlsTotalDeadlineMs,
     connect: (signal) =>
-      connectTo(options.enclave, {
+      connectTo(tlsAddressOf(enclaves.next()), {
         deadlineMs: limits.tlsConnectDeadlineMs,
         signal,
         failureCode: "ERR_ENCLAVE_UNAVAILABLE",
@@ -58,13 +59,18 @@ export async function createTlsPassThrough(options: TlsOptions, context: TlsCont
     metrics: { open: metrics.tlsOpen, connections: metrics.tlsConnections, bytes: metrics.tlsBytes },
     log,
   });
-  const address = await listenOnTcp(passThrough.server, options.listen);
+  const { address, listening } = await listenOnTcp(passThrough.server, options.listen);
   passThrough.server.on("error", (error) => log.error({ err: error }, "tls: a connection could not be accepted"));
   return {
     address,
     get open() {
       return passThrough.open;
     },
-    close: () => passThrough.close(),
+    close: () => passThrough.close(listening),
   };
+}
+
+function tlsAddressOf({ target: { name, tls } }: PooledEnclave): string {
+  if (tls !== undefined) return tls;
+  throw new ServiceError("ERR_ENCLAVE_UNAVAILABLE", `the enclave ${name} has no address for TLS`);
 }

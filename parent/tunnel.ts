@@ -11,7 +11,7 @@ import type { LookupFunction, Socket } from "node:net";
 import { connect } from "node:net";
 import type { Logger } from "pino";
 import { ServiceError } from "../shared/errors.js";
-import { listenAt } from "../transport/streams.js";
+import { listenAt } from "../transport/listen.js";
 import type { ParentLimits } from "./limits.js";
 import type { ParentMetrics } from "./metrics.js";
 import { createPassThrough } from "./pass-through.js";
@@ -35,6 +35,8 @@ export interface TunnelContext {
   readonly limits: ParentLimits;
   readonly log: Logger;
   readonly metrics: ParentMetrics;
+  /** Whether connections of this CID are taken, where the tunnel is on vsock. */
+  readonly allowPeer: (cid: number) => boolean;
   /** Name resolution; the system's unless given. */
   readonly lookup?: LookupFunction | undefined;
 }
@@ -66,9 +68,14 @@ export async function createTunnel(options: TunnelOptions, context: TunnelContex
     metrics: { open: metrics.tunnelOpen, connections: metrics.tunnelConnections, bytes: metrics.tunnelBytes },
     log: log.child({ target: options.target }),
   });
-  await listenAt(tunnel.server, options.listen);
+  const listening = await listenAt(tunnel.server, options.listen, context);
   tunnel.server.on("error", (error) => log.error({ err: error }, "tunnel: a connection could not be accepted"));
-  return tunnel;
+  return {
+    get open() {
+      return tunnel.open;
+    },
+    close: () => tunnel.close(listening),
+  };
 }
 
 /** PITFALLS 24: an empty list allows nothing; names are compared as they are written, not by what they resolve to. */

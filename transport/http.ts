@@ -11,7 +11,7 @@ import { formatAddress } from "../shared/address.js";
 import { concatBytes } from "../shared/bytes.js";
 import type { ErrorCode } from "../shared/errors.js";
 import { ServiceError } from "../shared/errors.js";
-import { assertOpenable, openTo } from "./streams.js";
+import { assertOpenable, openTo } from "./connect.js";
 
 export interface AddressRequest {
   readonly method: string;

@@ -2,6 +2,7 @@
 
 export { addEntropy, NSM_REQUEST_MAX_BYTES, nsmRequest, setRealtimeClock } from "./device.js";
 export type { Endpoint, VsockError } from "./errors.js";
+export { assertAvailable } from "./native.js";
 export type { ListenOptions, ServerOptions } from "./server.js";
 export { createServer, VsockServer } from "./server.js";
 export type { ConnectOptions, SocketOptions } from "./socket.js";

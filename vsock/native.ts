@@ -94,6 +94,11 @@ export function addon(): Addon {
   return loaded;
 }
 
+/** Checks that the addon is there and loads. @throws Error ERR_VSOCK_ADDON */
+export function assertAvailable(): void {
+  addon();
+}
+
 /**
  * Loads the binary at `path` for this thread in place of the one that ships. For tests, which bring their own.
  * @throws Error ERR_VSOCK_ADDON
@@ -130,7 +135,8 @@ function folders(folder: string): string[] {
 }
 
 function addonError(reason: string, cause?: unknown): Error {
-  const advice = "`npm run build:native` builds it (cc and Node's headers are enough); unix:/path addresses need no addon";
+  const advice =
+    "`npm run build:native` builds it (cc and Node's headers are enough); unix:/path addresses need no addon";
   return Object.assign(new Error(`the vsock addon is missing: ${reason}. ${advice}`, { cause }), {
     code: "ERR_VSOCK_ADDON",
   });

@@ -18,7 +18,7 @@ import { concatBytes } from "../../shared/bytes.js";
 import { base64Of, bytesOf, parseJson } from "../../shared/wire.js";
 import { sealForRecipient } from "../../simulator/kms/ciphertext-for-recipient.js";
 import { createTlsIdentity } from "../../simulator/kms/tls.js";
-import { listenAt } from "../../transport/streams.js";
+import { listenAt } from "../../transport/listen.js";
 import type { Credentials } from "./aws.js";
 
 const KMS_DEADLINE_MS = 10_000;
@@ -133,7 +133,7 @@ async function readText(request: IncomingMessage): Promise<string> {
 }
 
 async function serve(server: Server | HttpsServer, address: string): Promise<Hostile> {
-  await listenAt(server, address);
+  await listenAt(server, address, { allowPeer: () => true });
   const close = (): Promise<void> =>
     new Promise((resolve) => {
       server.close(() => resolve());

@@ -155,7 +155,7 @@ async function honestParent({ stack, kms, roleCredentials }: Cloud, name: string
   const { enclave, tunnel, services } = stack.sockets(name);
   const target = { host: "127.0.0.1", port: kms.port };
   return createParent({
-    enclave,
+    enclaves: [{ name: "enclave", address: enclave }],
     services,
     listen: { host: "127.0.0.1", port: 0 },
     tunnel: { listen: tunnel, target, allow: [target], maxConnections: 16 },

@@ -2,7 +2,9 @@
  * The enclave's entrances, wired to one router: the parent's plain channel with sealed requests in it, and attested TLS
  * where the configuration has it.
  */
+import { PARENT_CID, parseAddress } from "../../shared/address.js";
 import type { EndpointKeys } from "../../shared/attestation/endpoint-keys.js";
+import { listenAt } from "../../transport/listen.js";
 import type { AttestedTime } from "../attested-time.js";
 import type { Clock } from "../clock.js";
 import type { Configuration } from "../configuration.js";
@@ -29,6 +31,8 @@ export interface ChannelKeys {
 export interface ChannelAddresses {
   readonly listen: string;
   readonly tls: string | undefined;
+  /** Where the parent is: on vsock nobody else may connect. */
+  readonly services: string;
 }
 
 export interface ChannelsOptions {
@@ -54,10 +58,19 @@ export function createServers(options: ChannelsOptions): EnclaveServer[] {
   const log = new RequestLog(options.log, clock);
   const places = { maxConcurrent: maxConcurrentRequests, maxQueued: 0 };
   const gates = { guarded: new Gate("requests", places), open: new Gate("requests of anybody", places) };
-  const channels: ServedChannel[] = [parentChannel(router, createSealed(options, log), addresses.listen)];
-  if (keys.tls && addresses.tls !== undefined) channels.push(tlsChannel(router, keys.tls, addresses.tls));
+  const parentCid = parentCidOf(addresses.services);
+  const at = (address: string): ServedChannel["listen"] => {
+    return (server) => listenAt(server, address, { allowPeer: (cid) => cid === parentCid });
+  };
+  const channels: ServedChannel[] = [parentChannel(router, createSealed(options, log), at(addresses.listen))];
+  if (keys.tls && addresses.tls !== undefined) channels.push(tlsChannel(router, keys.tls, at(addresses.tls)));
   const requestDeadlineMs = requestDeadlineSeconds * 1_000;
   return channels.map((channel) => new EnclaveServer({ channel, gates, requestDeadlineMs, clock, log }));
+}
+
+function parentCidOf(services: string): number {
+  const address = parseAddress(services);
+  return address.kind === "vsock" ? address.cid : PARENT_CID;
 }
 
 /** A request is good from a window before its date to a window after it, so it is remembered for two; a third is for corrections of the time. */

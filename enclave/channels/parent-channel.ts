@@ -5,14 +5,13 @@
 import { createServer } from "node:http";
 import { MEDIA_TYPE_OHTTP_REQUEST } from "../../shared/ohttp/media-types.js";
 import { MAX_SEALED_BYTES } from "../../shared/wire.js";
-import { listenAt } from "../../transport/streams.js";
 import type { Route } from "../operations/route.js";
 import { checkedRoute } from "../operations/route.js";
 import type { Router } from "../operations/router.js";
 import type { SealedChannel } from "./sealed.js";
 import type { ServedChannel } from "./server.js";
 
-export function parentChannel(router: Router, sealed: SealedChannel, address: string): ServedChannel {
+export function parentChannel(router: Router, sealed: SealedChannel, listen: ServedChannel["listen"]): ServedChannel {
   const sealedRoute: Route = {
     name: "sealed",
     method: "POST",
@@ -25,7 +24,7 @@ export function parentChannel(router: Router, sealed: SealedChannel, address: st
     name: "parent",
     streams: false,
     create: createServer,
-    listen: (server) => listenAt(server, address),
+    listen,
     match: (target) =>
       target.path === "/v1/sealed" ? checkedRoute(sealedRoute, target) : router.match("parent", target),
     connectionKey: () => undefined,

@@ -10,6 +10,7 @@ import { utf8, wipe } from "../../shared/bytes.js";
 import { toServiceError } from "../../shared/errors.js";
 import { PROBLEM_JSON, problemOf } from "../../shared/wire.js";
 import { onceGone } from "../../transport/exchange.js";
+import type { Listening } from "../../transport/listen.js";
 import type { Clock } from "../clock.js";
 import { withinDeadline } from "../deadline.js";
 import type { Gate } from "../gate.js";
@@ -38,7 +39,7 @@ export interface ServedChannel {
   /** Makes the server that accepts connections. */
   readonly create: (options: ServerOptions, listener: RequestListener) => Server;
   /** Makes it listen. @throws ServiceError ERR_ADDRESS. */
-  readonly listen: (server: Server) => Promise<void>;
+  readonly listen: (server: Server) => Promise<Listening>;
   /** The route of a request. @throws ServiceError when there is none. */
   readonly match: (target: Target) => Route;
   /** The key that the other side of `request`'s connection has been shown; undefined where there is none. */
@@ -64,6 +65,7 @@ export class EnclaveServer {
   readonly #options: EnclaveServerOptions;
   readonly #http: Server;
   readonly #sender: Sender;
+  #listening: Listening | undefined;
   #closing = false;
 
   constructor(options: EnclaveServerOptions) {
@@ -83,16 +85,14 @@ export class EnclaveServer {
 
   /** Starts to listen. @throws ServiceError ERR_ADDRESS. */
   async listen(): Promise<void> {
-    await this.#options.channel.listen(this.#http);
+    this.#listening = await this.#options.channel.listen(this.#http);
     this.#http.on("error", () => this.#options.log.fault("the server could not accept"));
   }
 
   /** Takes no more requests, and waits for those under way, for a while. */
   async close(): Promise<void> {
     this.#closing = true;
-    const closed = new Promise<void>((resolve) => {
-      this.#http.close(() => resolve());
-    });
+    const closed = this.#listening?.close();
     this.#http.closeIdleConnections();
     const cancel = this.#options.clock.after(GRACE_MS, () => this.#http.closeAllConnections());
     await closed;

@@ -4,14 +4,13 @@
  * leads to, whatever the parent did on the way (PITFALLS 13, 14).
  */
 import type { IncomingMessage } from "node:http";
-import { listenAt } from "../../transport/streams.js";
 import type { Router } from "../operations/router.js";
 import type { ServedChannel } from "./server.js";
 import { MAX_CONNECTIONS } from "./server.js";
 import type { TlsIdentity } from "./tls-identity.js";
 import { createTlsHttpServer, TLS_HANDSHAKE_MS, tlsSpkiOf } from "./tls-server.js";
 
-export function tlsChannel(router: Router, identity: TlsIdentity, address: string): ServedChannel {
+export function tlsChannel(router: Router, identity: TlsIdentity, listen: ServedChannel["listen"]): ServedChannel {
   return {
     name: "tls",
     streams: true,
@@ -19,7 +18,7 @@ export function tlsChannel(router: Router, identity: TlsIdentity, address: strin
       const limits = { handshakeMs: TLS_HANDSHAKE_MS, maxConnections: MAX_CONNECTIONS, http };
       return createTlsHttpServer(identity, limits, listener);
     },
-    listen: (server) => listenAt(server, address),
+    listen,
     match: (target) => router.match("tls", target),
     connectionKey: ({ socket }: IncomingMessage) => tlsSpkiOf(socket),
   };

@@ -36,7 +36,7 @@ export const TLS_HANDSHAKE_MS = 10_000;
 
 type Identity = Pick<TlsIdentity, "current" | "onChange">;
 
-/** A server that does not listen yet: `listenAt` of transport/streams.ts takes it as it takes a plain one. */
+/** A server that does not listen yet: `listenAt` of transport/listen.ts takes it as it takes a plain one. */
 export function createTlsHttpServer(identity: Identity, limits: TlsServerLimits, listener: RequestListener): Server {
   return new TlsHttpServer(identity, limits, listener);
 }

@@ -14,7 +14,7 @@ import { connect } from "node:tls";
 import { NodeHttpHandler } from "@smithy/node-http-handler";
 import { concatBytes } from "../../shared/bytes.js";
 import { ServiceError } from "../../shared/errors.js";
-import { connectTo } from "../../transport/streams.js";
+import { connectTo } from "../../transport/connect.js";
 import { Gate } from "../gate.js";
 
 export interface TunnelLimits {

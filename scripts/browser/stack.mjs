@@ -50,7 +50,7 @@ export async function startStack(allowOrigins, secret) {
   const enclave = await createEnclave({ configuration, nsm: simulation.nsm, addresses: { listen, tunnel, services } });
   const target = { host: "127.0.0.1", port: kms.port };
   const parent = await createParent({
-    enclave: listen,
+    enclaves: [{ name: "enclave", address: listen }],
     listen: { host: "127.0.0.1", port: 0 },
     services,
     tunnel: { listen: tunnel, target, allow: [target], maxConnections: 16 },

@@ -112,7 +112,7 @@ async function serve(simulation: Simulation, { booted, files }: Boot, closers: C
   const addresses = { listen: address("enclave"), tunnel: address("tunnel"), services: address("services") };
   const kms = { host: "127.0.0.1", port: simulation.kms.port };
   const parent = await createParent({
-    enclave: addresses.listen,
+    enclaves: [{ name: "enclave", address: addresses.listen }],
     listen: { host: "127.0.0.1", port: 0 },
     services: addresses.services,
     tunnel: { listen: addresses.tunnel, target: kms, allow: [kms], maxConnections: 16 },

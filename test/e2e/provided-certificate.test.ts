@@ -89,11 +89,11 @@ async function startProvided(): Promise<Provided> {
   const target = { host: "127.0.0.1", port: kms.port };
   let offered: TlsCertificateOffer | undefined;
   const parent = await createParent({
-    enclave: address("enclave"),
+    enclaves: [{ name: "enclave", address: address("enclave"), tls: address("tls") }],
     services: address("services"),
     listen: { host: "127.0.0.1", port: 0 },
     tunnel: { listen: address("tunnel"), target, allow: [target], maxConnections: 16 },
-    tls: { listen: { host: "127.0.0.1", port: 0 }, enclave: address("tls"), maxConnections: 16 },
+    tls: { listen: { host: "127.0.0.1", port: 0 }, maxConnections: 16 },
     tlsCertificate: async () => offered,
     credentials: roleCredentials,
   });
@@ -134,8 +134,10 @@ const portOf = ({ parent }: Provided): number => parent.tlsAddress?.port ?? 0;
 
 /** What the enclave says of its certificate, through its parent. */
 async function tlsHealth({ parent }: Provided): Promise<unknown> {
-  const health = (await (await fetch(`${parent.url}/healthz`)).json()) as { enclave: { health: { tls: unknown } } };
-  return health.enclave.health.tls;
+  const health = (await (await fetch(`${parent.url}/healthz`)).json()) as {
+    enclaves: { enclave: { health: { tls: unknown } } };
+  };
+  return health.enclaves.enclave.health.tls;
 }
 
 const serves = (provided: Provided): Promise<void> =>

@@ -107,11 +107,11 @@ async function startEnclaveAndParent(
   onTestFinished(() => enclave.close());
   const target = { host: "127.0.0.1", port: kms.port };
   const parent = await createParent({
-    enclave: enclave.address,
+    enclaves: [{ name: "enclave", address: enclave.address, tls }],
     services,
     listen: { host: "127.0.0.1", port: 0 },
     tunnel: { listen: tunnel, target, allow: [target], maxConnections: 16 },
-    tls: { listen: { host: "127.0.0.1", port: 0 }, enclave: tls, maxConnections: 16 },
+    tls: { listen: { host: "127.0.0.1", port: 0 }, maxConnections: 16 },
     gateway: { client: role },
     credentials: roleCredentials,
   });

@@ -3,8 +3,9 @@ import type { IncomingHttpHeaders } from "node:http";
 import { createServer } from "node:http";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
-import { listenAt } from "../../transport/streams.js";
+import { listenAt } from "../../transport/listen.js";
 import { testFolder } from "../support/folder.js";
+import { anyPeer } from "../support/streams.js";
 import type { Json } from "./fakes.js";
 
 export type ServiceAnswer = { readonly status?: number; readonly body: unknown };
@@ -33,6 +34,6 @@ export async function fakeServices(
   });
   onTestFinished(() => server.closeAllConnections());
   onTestFinished(() => void server.close());
-  await listenAt(server, services.address);
+  await listenAt(server, services.address, anyPeer);
   return services;
 }

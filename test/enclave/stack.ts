@@ -30,9 +30,10 @@ import { exampleImage, startSimulation } from "../../simulator/index.js";
 import type { TokenIssuer } from "../../simulator/token-issuer.js";
 import type { AddressResponse } from "../../transport/http.js";
 import { requestOver } from "../../transport/http.js";
-import { listenAt } from "../../transport/streams.js";
+import { listenAt } from "../../transport/listen.js";
 import { authorizationFor, issuerForTest } from "../support/authorization.js";
 import { testFolder } from "../support/folder.js";
+import { anyPeer } from "../support/streams.js";
 import type { Json, TestLog } from "./fakes.js";
 import { memoryLog } from "./fakes.js";
 import { fakeServices } from "./services.js";
@@ -114,7 +115,7 @@ export async function bytePipe(port: number): Promise<string> {
     inner.pipe(outer).pipe(inner);
   });
   onTestFinished(() => void server.close());
-  await listenAt(server, address);
+  await listenAt(server, address, anyPeer);
   return address;
 }
 

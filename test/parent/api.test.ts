@@ -178,10 +178,10 @@ describe("relay", () => {
     const { listener } = recordingEnclave();
     const { url, enclave, enclaveAddress } = await openParent(listener);
     expect((await post(`${url}/v1/random`, "{}")).status).toBe(200);
-    expect(await metricsOf(url)).toContain("nitro_parent_enclave_up 1");
+    expect(await metricsOf(url)).toContain('nitro_parent_enclave_up{enclave="enclave"} 1');
     await killServer(enclave);
     await expectProblem(await post(`${url}/v1/random`, "{}"), "ERR_ENCLAVE_UNAVAILABLE");
-    expect(await metricsOf(url)).toContain("nitro_parent_enclave_up 0");
+    expect(await metricsOf(url)).toContain('nitro_parent_enclave_up{enclave="enclave"} 0');
     await fakeEnclave(enclaveAddress, listener);
     expect((await post(`${url}/v1/random`, "{}")).status).toBe(200);
   });
@@ -414,7 +414,7 @@ describe("health, readiness, metrics", () => {
     expect(await (await fetch(`${url}/healthz`)).json()).toEqual({
       status: "ok",
       parent: { tunnelConnections: 0, credentialsAgeSeconds: null, credentialsFailing: false },
-      enclave: { reachable: true, status: 200, health: { status: "ok", nsm: "ok" } },
+      enclaves: { enclave: { reachable: true, healthy: true, status: 200, health: { status: "ok", nsm: "ok" } } },
     });
   });
 
@@ -429,13 +429,16 @@ describe("health, readiness, metrics", () => {
     const response = await fetch(`${url}/healthz`);
     expect(response.status).toBe(200);
     const unreachable = { reachable: false, code: "ERR_ENCLAVE_UNAVAILABLE" };
-    expect(await response.json()).toMatchObject({ status: "degraded", enclave: unreachable });
+    expect(await response.json()).toMatchObject({ status: "degraded", enclaves: { enclave: unreachable } });
   });
 
   test("health survives an enclave that answers nonsense", async () => {
     const { url } = await openParent(probed(500, "text/html", "<html>"));
     const shown = { reachable: true, status: 500, health: null };
-    expect(await (await fetch(`${url}/healthz`)).json()).toMatchObject({ status: "degraded", enclave: shown });
+    expect(await (await fetch(`${url}/healthz`)).json()).toMatchObject({
+      status: "degraded",
+      enclaves: { enclave: shown },
+    });
   });
 
   test("is ready when the enclave is", async () => {

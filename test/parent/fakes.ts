@@ -15,8 +15,9 @@ import type { ParentMetrics } from "../../parent/metrics.js";
 import { createMetrics } from "../../parent/metrics.js";
 import type { Tunnel, TunnelOptions } from "../../parent/tunnel.js";
 import { createTunnel } from "../../parent/tunnel.js";
-import { listenAt } from "../../transport/streams.js";
+import { listenAt } from "../../transport/listen.js";
 import { testFolder } from "../support/folder.js";
+import { anyPeer } from "../support/streams.js";
 
 export interface TestLog {
   readonly logger: Logger;
@@ -71,7 +72,7 @@ export async function openTunnel(port: number, { limits, lookup, ...changes }: T
   const log = memoryLog();
   const tunnel = await createTunnel(
     { listen: address, target, allow: [target], maxConnections: 16, ...changes },
-    { limits: { ...DEFAULT_LIMITS, ...limits }, log: log.logger, metrics, lookup },
+    { allowPeer: () => true, limits: { ...DEFAULT_LIMITS, ...limits }, log: log.logger, metrics, lookup },
   );
   onTestFinished(() => tunnel.close());
   return { tunnel, address, metrics, log } satisfies TestTunnel;
@@ -82,7 +83,7 @@ export async function fakeEnclave(address: string, listener: RequestListener): P
   const server = createHttpServer(listener);
   onTestFinished(() => server.closeAllConnections());
   onTestFinished(() => void server.close());
-  await listenAt(server, address);
+  await listenAt(server, address, anyPeer);
   return server;
 }
 
@@ -102,13 +103,19 @@ export interface TestParent {
   readonly log: TestLog;
 }
 
+/** What of a parent's options a test changes; `enclaveTls` is where its one enclave serves TLS. */
+export interface ParentChanges extends Partial<ParentOptions> {
+  readonly enclaveTls?: string;
+}
+
 /** The options of a parent whose parts all lie in one folder, and that folder's addresses. */
-export function parentOptions(changes: Partial<ParentOptions> = {}) {
+export function parentOptions({ enclaveTls, ...changes }: ParentChanges = {}) {
   const folder = testFolder();
   const target = { host: "127.0.0.1", port: 9 };
   const log = memoryLog();
+  const enclaveAddress = `unix:${join(folder, "enclave")}`;
   const options: ParentOptions = {
-    enclave: `unix:${join(folder, "enclave")}`,
+    enclaves: [{ name: "enclave", address: enclaveAddress, tls: enclaveTls }],
     listen: { host: "127.0.0.1", port: 0 },
     services: `unix:${join(folder, "services")}`,
     tunnel: { listen: `unix:${join(folder, "tunnel")}`, target, allow: [target], maxConnections: 4 },
@@ -120,20 +127,20 @@ export function parentOptions(changes: Partial<ParentOptions> = {}) {
     log: log.logger,
     ...changes,
   };
-  return { options, log };
+  return { options, log, enclaveAddress };
 }
 
 /** A parent between a client and `listener` as its enclave. */
-export async function openParent(listener: RequestListener, changes: Partial<ParentOptions> = {}): Promise<TestParent> {
-  const { options, log } = parentOptions(changes);
-  const enclave = await fakeEnclave(options.enclave, listener);
+export async function openParent(listener: RequestListener, changes: ParentChanges = {}): Promise<TestParent> {
+  const { options, log, enclaveAddress } = parentOptions(changes);
+  const enclave = await fakeEnclave(enclaveAddress, listener);
   const parent = await createParent(options);
   onTestFinished(() => parent.close());
   return {
     parent,
     enclave,
     url: parent.url,
-    enclaveAddress: options.enclave,
+    enclaveAddress,
     servicesAddress: options.services,
     tunnelAddress: options.tunnel.listen,
     log,

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { describe, expect, onTestFinished, test } from "vitest";
 import type { ParentOptions } from "../../parent/index.js";
 import { createParent } from "../../parent/index.js";
-import { connectTo } from "../../transport/streams.js";
+import { connectTo } from "../../transport/connect.js";
 import { collect } from "../support/streams.js";
 import { openParent, parentOptions, tcpTarget } from "./fakes.js";
 
@@ -58,8 +58,7 @@ describe("createParent", () => {
   });
 
   test.each<[string, (options: ParentOptions) => Partial<ParentOptions>]>([
-    ["an enclave address that is none", () => ({ enclave: "http://enclave" })],
-    ["a vsock address", () => ({ enclave: "vsock://16:5000" })],
+    ["an enclave address that is none", () => ({ enclaves: [{ name: "enclave", address: "http://enclave" }] })],
     ["two parts at one address", (options) => ({ services: options.tunnel.listen })],
     ["a services folder that is not there", () => ({ services: "unix:/nowhere/at/all" })],
     ["a host that is not this machine's", () => ({ listen: { host: "192.0.2.1", port: 0 } })],

@@ -8,7 +8,7 @@ import { connect as connectTls } from "node:tls";
 import { describe, expect, onTestFinished, test } from "vitest";
 import type { ParentMetrics } from "../../parent/metrics.js";
 import type { PassThroughOutcome } from "../../parent/pass-through.js";
-import { connectTo } from "../../transport/streams.js";
+import { connectTo } from "../../transport/connect.js";
 import { collect, released } from "../support/streams.js";
 import { freePort, openTunnel, tcpTarget } from "./fakes.js";
 import { tlsTarget } from "./tls-target.js";

@@ -7,8 +7,9 @@ import { utf8 } from "../../shared/bytes.js";
 import { ServiceError } from "../../shared/errors.js";
 import type { AddressRequest } from "../../transport/http.js";
 import { createAddressAgent, requestOver } from "../../transport/http.js";
-import { listenAt } from "../../transport/streams.js";
+import { listenAt } from "../../transport/listen.js";
 import { testFolder } from "../support/folder.js";
+import { anyPeer } from "../support/streams.js";
 
 const baseline: AddressRequest = { method: "GET", path: "/x?y=1", deadlineMs: 5_000, maxResponseBytes: 16 };
 
@@ -16,7 +17,7 @@ async function serving(address: string, listener: RequestListener): Promise<Serv
   const server = createServer(listener);
   onTestFinished(() => server.closeAllConnections());
   onTestFinished(() => void server.close());
-  await listenAt(server, address);
+  await listenAt(server, address, anyPeer);
   return server;
 }
 

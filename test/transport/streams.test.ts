@@ -5,9 +5,11 @@ import { join } from "node:path";
 import type { Duplex } from "node:stream";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { ServiceError } from "../../shared/errors.js";
-import { assertOpenable, connectTo, listenAt } from "../../transport/streams.js";
+import { assertOpenable, connectTo } from "../../transport/connect.js";
+import { listenAt } from "../../transport/listen.js";
 import { testFolder } from "../support/folder.js";
-import { collect } from "../support/streams.js";
+import { addonBuilt } from "../support/native.js";
+import { anyPeer, collect } from "../support/streams.js";
 
 const newPath = (): string => join(testFolder(), "s");
 
@@ -17,7 +19,7 @@ async function listening(path: string, onConnection: (stream: Duplex) => void): 
     onConnection(stream);
   });
   onTestFinished(() => void server.close());
-  await listenAt(server, `unix:${path}`);
+  await listenAt(server, `unix:${path}`, anyPeer);
   return server;
 }
 
@@ -71,9 +73,10 @@ describe("connectTo", () => {
     await expect(late).rejects.toThrowCode("ERR_BUSY");
   });
 
-  test("refuses a vsock address and says what is missing", async () => {
+  // With the addon these addresses are opened, which no test may do on a host whose vsock leads elsewhere.
+  test.skipIf(addonBuilt)("refuses a vsock address without the addon, and says how to build it", async () => {
     const error = await connectTo("vsock://16:5000", { deadlineMs: 5_000 }).catch((reason: unknown) => reason);
-    expect(error).toMatchObject({ code: "ERR_ADDRESS", message: expect.stringContaining("native vsock addon") });
+    expect(error).toMatchObject({ code: "ERR_ADDRESS", message: expect.stringContaining("npm run build:native") });
     expect(() => assertOpenable("vsock://16:5000")).toThrowCode("ERR_ADDRESS");
     expect(() => assertOpenable("unix:/a")).not.toThrow();
   });
@@ -106,7 +109,7 @@ describe("listenAt", () => {
   test("pitfall 14: leaves an address on which somebody answers to its owner", async () => {
     const path = newPath();
     await listening(path, (stream) => stream.end("first"));
-    await expect(listenAt(createServer(), `unix:${path}`)).rejects.toThrowCode("ERR_ADDRESS");
+    await expect(listenAt(createServer(), `unix:${path}`, anyPeer)).rejects.toThrowCode("ERR_ADDRESS");
     const stream = await connectTo(`unix:${path}`, { deadlineMs: 5_000 });
     stream.end();
     expect((await collect(stream)).toString()).toBe("first");
@@ -115,19 +118,22 @@ describe("listenAt", () => {
   test("leaves a file that is no socket alone", async () => {
     const path = newPath();
     writeFileSync(path, "precious");
-    await expect(listenAt(createServer(), `unix:${path}`)).rejects.toThrowCode("ERR_ADDRESS");
+    await expect(listenAt(createServer(), `unix:${path}`, anyPeer)).rejects.toThrowCode("ERR_ADDRESS");
     expect(readFileSync(path, "utf8")).toBe("precious");
   });
 
-  test("refuses a folder that is not there, and a vsock address", async () => {
-    await expect(listenAt(createServer(), `unix:${newPath()}/missing/s`)).rejects.toThrowCode("ERR_ADDRESS");
-    await expect(listenAt(createServer(), "vsock://3:8000")).rejects.toThrowCode("ERR_ADDRESS");
+  test("refuses a folder that is not there", async () => {
+    await expect(listenAt(createServer(), `unix:${newPath()}/missing/s`, anyPeer)).rejects.toThrowCode("ERR_ADDRESS");
+  });
+
+  test.skipIf(addonBuilt)("refuses a vsock address without the addon", async () => {
+    await expect(listenAt(createServer(), "vsock://3:8000", anyPeer)).rejects.toThrowCode("ERR_ADDRESS");
   });
 
   const isRoot = process.getuid?.() === 0; // root may open every socket
   test.skipIf(isRoot)("counts a socket that cannot be asked as one in use", async () => {
     const path = await staleSocket();
     chmodSync(path, 0o000);
-    await expect(listenAt(createServer(), `unix:${path}`)).rejects.toThrowCode("ERR_ADDRESS");
+    await expect(listenAt(createServer(), `unix:${path}`, anyPeer)).rejects.toThrowCode("ERR_ADDRESS");
   });
 });

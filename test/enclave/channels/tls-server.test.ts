@@ -13,9 +13,10 @@ import type { ServedCertificate } from "../../../enclave/channels/served-certifi
 import type { TlsServerLimits } from "../../../enclave/channels/tls-server.js";
 import { createTlsHttpServer, tlsSpkiOf } from "../../../enclave/channels/tls-server.js";
 import { toHex } from "../../../shared/bytes.js";
-import { connectTo, listenAt } from "../../../transport/streams.js";
+import { connectTo } from "../../../transport/connect.js";
+import { listenAt } from "../../../transport/listen.js";
 import { testFolder } from "../../support/folder.js";
-import { collect, released } from "../../support/streams.js";
+import { anyPeer, collect, released } from "../../support/streams.js";
 
 const LIMITS: TlsServerLimits = {
   handshakeMs: 5_000,
@@ -61,7 +62,7 @@ async function serve({ limits, listener = answerKey, certificate = first }: Chan
   onTestFinished(() => server.closeAllConnections());
   onTestFinished(() => void server.close());
   const address = `unix:${join(testFolder(), "tls")}`;
-  await listenAt(server, address);
+  await listenAt(server, address, anyPeer);
   return { server, address, change };
 }
 

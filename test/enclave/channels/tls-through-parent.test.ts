@@ -12,9 +12,10 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import { generateCertificate } from "../../../enclave/channels/self-signed-certificate.js";
 import { createTlsHttpServer, tlsSpkiOf } from "../../../enclave/channels/tls-server.js";
 import { toHex } from "../../../shared/bytes.js";
-import { listenAt } from "../../../transport/streams.js";
+import { listenAt } from "../../../transport/listen.js";
 import { openParent } from "../../parent/fakes.js";
 import { testFolder } from "../../support/folder.js";
+import { anyPeer } from "../../support/streams.js";
 
 const MIB = 1 << 20;
 const TOTAL = 64 * MIB;
@@ -31,9 +32,10 @@ async function openStack(listener: RequestListener) {
   onTestFinished(() => server.closeAllConnections());
   onTestFinished(() => void server.close());
   const enclave = `unix:${join(testFolder(), "tls")}`;
-  await listenAt(server, enclave);
-  const tls = { listen: { host: "127.0.0.1", port: 0 }, enclave, maxConnections: 16 };
-  const { parent, url } = await openParent((_request, response) => void response.end("{}"), { tls });
+  await listenAt(server, enclave, anyPeer);
+  const tls = { listen: { host: "127.0.0.1", port: 0 }, maxConnections: 16 };
+  const changes = { tls, enclaveTls: enclave };
+  const { parent, url } = await openParent((_request, response) => void response.end("{}"), changes);
   const port = parent.tlsAddress?.port;
   const call = (method: string) =>
     httpsRequest({ host: "127.0.0.1", port, method, rejectUnauthorized: false, agent: false });

@@ -1,0 +1,90 @@
+/**
+ * The program of an enclave image, from the first process to a service that serves. It stands on what AWS's init leaves: no
+ * network (`lo` is down), no writable folder, the console as standard output, and root, which it gives up.
+ *
+ * In this order: the device, randomness, the configuration and its measurement, the machine's clock, root given up, and
+ * then the servers. An exit ends the enclave, so there are three: it was told to (status 0), the start failed (1), and an
+ * error that nothing caught (1), after which the process would be in no known state. The parent is told how the start went.
+ */
+import { ANY_CID, formatAddress, PARENT_CID, PORTS } from "../shared/address.js";
+import type { EnclaveState } from "../shared/enclave-state.js";
+import { toServiceError } from "../shared/errors.js";
+import { systemClock } from "./clock.js";
+import { consoleLog } from "./console-log.js";
+import type { Enclave, EnclaveAddresses } from "./enclave.js";
+import { ServicesClient } from "./kms/services.js";
+import { bootMachine } from "./machine.js";
+import type { StartOptions } from "./start-enclave.js";
+import { startEnclave } from "./start-enclave.js";
+import { reportState } from "./state-report.js";
+
+const vsock = (cid: number, port: number): string => formatAddress({ kind: "vsock", cid, port });
+
+/** What holds in an AWS Nitro Enclave: the parent has CID 3. */
+export const ENCLAVE_ADDRESSES: Required<EnclaveAddresses> = {
+  listen: vsock(ANY_CID, PORTS.enclave),
+  tls: vsock(ANY_CID, PORTS.enclaveTls),
+  tunnel: vsock(PARENT_CID, PORTS.tunnel),
+  services: vsock(PARENT_CID, PORTS.services),
+};
+
+export const CONFIGURATION_FILE = "/app/enclave.json";
+
+export interface RunOptions {
+  /** Where the configuration lies; /app/enclave.json unless given. */
+  readonly configurationFile?: string | undefined;
+  /** Other addresses than ENCLAVE_ADDRESSES. */
+  readonly addresses?: Partial<EnclaveAddresses> | undefined;
+  /** The application's own code: see `defineFunction`. As a function where something must be read first. */
+  readonly functions?: StartOptions["functions"] | undefined;
+}
+
+/** A minute for a parent that starts later; a failed enclave does not wait so long. */
+const ATTEMPTS = { serving: 60, failed: 10 } as const;
+
+/**
+ * Runs the enclave of this image until its process is told to end. It takes the process over: its signals, its uncaught
+ * errors, its user, and the machine's clock. The promise resolves when it serves.
+ */
+export async function runEnclave(options: RunOptions = {}): Promise<void> {
+  const addresses = { ...ENCLAVE_ADDRESSES, ...options.addresses };
+  const log = consoleLog(process.stdout, systemClock);
+  process.on("uncaughtException", (error: unknown) => {
+    log.error({ errorName: error instanceof Error ? error.name : typeof error }, "nothing caught an error");
+    exit(1);
+  });
+  const services = new ServicesClient(addresses.services);
+  const report = (state: EnclaveState): Promise<boolean> =>
+    reportState(state, { services, clock: systemClock, attempts: ATTEMPTS[state.state] });
+  const alive = setInterval(() => undefined, 2 ** 31 - 1); // the retries' timers keep no process alive
+  try {
+    const { configurationFile = CONFIGURATION_FILE, functions = [] } = options;
+    const machine = await bootMachine();
+    const enclave = await startEnclave({ configurationFile, addresses, functions, machine, log, clock: systemClock });
+    endOnSignal(enclave);
+    const { configurationPcr } = enclave;
+    if (!(await report({ state: "serving", configurationPcr }))) {
+      log.warn({ address: addresses.services }, "the parent did not take the report that the enclave serves");
+    }
+  } catch (error) {
+    const { code, message } = toServiceError(error);
+    log.error({ code, reason: message }, "the enclave does not start");
+    await report({ state: "failed", code });
+    exit(1);
+  } finally {
+    clearInterval(alive);
+    services.close();
+  }
+}
+
+function endOnSignal(enclave: Enclave): void {
+  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+    process.once(signal, () => void enclave.close().then(() => exit(0)));
+  }
+}
+
+/** Ends the process once the console has what was written to it. */
+function exit(code: 0 | 1): void {
+  process.exitCode = code;
+  process.stdout.write("", () => process.exit(code));
+}

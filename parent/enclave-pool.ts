@@ -1,0 +1,150 @@
+/**
+ * The enclaves behind one parent. Each keeps its own keys, so whoever has attested to one stays with it (`named`); who has
+ * not may have any (`next`): those that answer take turns, and one that did not answer is left out for some seconds, unless
+ * there is no other.
+ */
+import type { Logger } from "pino";
+import type { EnclaveState } from "../shared/enclave-state.js";
+import { ServiceError } from "../shared/errors.js";
+import type { EnclaveClient } from "./enclave-client.js";
+import { createEnclaveClient } from "./enclave-client.js";
+import type { EnclaveDiscovery, EnclaveTarget } from "./enclaves.js";
+import { assertTargets, cidOf } from "./enclaves.js";
+import type { ParentLimits } from "./limits.js";
+import type { ParentMetrics } from "./metrics.js";
+
+export interface PooledEnclave {
+  readonly target: EnclaveTarget;
+  readonly client: EnclaveClient;
+  /** The CID that its own connections come from; undefined for a Unix socket. */
+  readonly cid: number | undefined;
+  /** Whether it answered the last time, or has not been asked for a while. */
+  readonly up: boolean;
+}
+
+interface Member extends PooledEnclave {
+  up: boolean;
+  downUntilMs: number;
+}
+
+export interface EnclavePoolContext {
+  readonly limits: ParentLimits;
+  readonly log: Logger;
+  readonly metrics: ParentMetrics;
+}
+
+export class EnclavePool {
+  readonly #context: EnclavePoolContext;
+  readonly #members = new Map<string, Member>();
+  #timer: NodeJS.Timeout | undefined;
+  #turn = 0;
+  #closed = false;
+
+  private constructor(context: EnclavePoolContext) {
+    this.#context = context;
+  }
+
+  /**
+   * A pool of listed enclaves, or of those that are found; then it also looks again from time to time, and what fails is
+   * logged and tried again. No enclave need be there yet.
+   * @throws ServiceError ERR_CONFIGURATION, ERR_ADDRESS (the list).
+   */
+  static async create(
+    source: readonly EnclaveTarget[] | EnclaveDiscovery,
+    context: EnclavePoolContext,
+  ): Promise<EnclavePool> {
+    const pool = new EnclavePool(context);
+    if (typeof source === "function") await pool.#discover(source);
+    else pool.#replace(source);
+    return pool;
+  }
+
+  /** All, in the order of their names' arrival. */
+  get all(): readonly PooledEnclave[] {
+    return [...this.#members.values()];
+  }
+
+  /** One of those that answer. @throws ServiceError ERR_ENCLAVE_UNAVAILABLE when there is none at all. */
+  next(): PooledEnclave {
+    const members = [...this.#members.values()];
+    const usable = members.filter((member) => member.up || performance.now() >= member.downUntilMs);
+    const from = usable.length > 0 ? usable : members;
+    this.#turn = (this.#turn + 1) % Math.max(1, from.length);
+    const chosen = from[this.#turn];
+    if (chosen) return chosen;
+    throw new ServiceError("ERR_ENCLAVE_UNAVAILABLE", "no enclave is known: has one been started?");
+  }
+
+  named(name: string): PooledEnclave | undefined {
+    return this.#members.get(name);
+  }
+
+  /** Whether an enclave of the pool has this CID. */
+  hasCid(cid: number): boolean {
+    return this.all.some((member) => member.cid === cid);
+  }
+
+  /** Notes what an enclave says of its start; `cid` is where it came from, undefined for a Unix socket. */
+  noteState(cid: number | undefined, state: EnclaveState): void {
+    const { log } = this.#context;
+    const known = [...this.#members.values()].filter((member) => member.cid === cid);
+    const member = known.length === 1 ? known[0] : undefined; // on Unix sockets there may be several: then nobody knows
+    const fields = { enclave: member?.target.name, cid, ...state };
+    if (state.state === "serving") log.info(fields, "an enclave serves");
+    else log.error(fields, "an enclave does not start");
+    if (member) this.#answered(member, state.state === "serving");
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    for (const { client } of this.#members.values()) client.close();
+  }
+
+  async #discover(source: EnclaveDiscovery): Promise<void> {
+    const { limits, log } = this.#context;
+    try {
+      this.#replace(await source());
+    } catch (error) {
+      log.error({ err: error }, "enclaves: discovery failed, those known are kept");
+    }
+    if (this.#closed) return;
+    this.#timer = setTimeout(() => void this.#discover(source), limits.discoveryIntervalMs);
+    this.#timer.unref();
+  }
+
+  #replace(targets: readonly EnclaveTarget[]): void {
+    assertTargets(targets);
+    for (const [name, member] of this.#members) {
+      if (!targets.some((target) => sameTarget(target, member.target))) this.#remove(name, member);
+    }
+    for (const target of targets) if (!this.#members.has(target.name)) this.#add(target);
+  }
+
+  #add(target: EnclaveTarget): void {
+    const { limits, log } = this.#context;
+    const client = createEnclaveClient(target.address, limits, (answered) => this.#answered(member, answered));
+    const member: Member = { target, client, cid: cidOf(target), up: true, downUntilMs: 0 };
+    this.#members.set(target.name, member);
+    log.info({ enclave: target.name, address: target.address }, "enclaves: one was added");
+  }
+
+  #remove(name: string, { client }: Member): void {
+    const { log, metrics } = this.#context;
+    this.#members.delete(name);
+    client.close();
+    metrics.enclaveUp.remove({ enclave: name });
+    log.info({ enclave: name }, "enclaves: one is gone");
+  }
+
+  #answered(member: Member, answered: boolean): void {
+    const { limits, metrics } = this.#context;
+    member.up = answered;
+    member.downUntilMs = answered ? 0 : performance.now() + limits.enclaveRestMs;
+    const name = member.target.name;
+    if (this.#members.get(name) === member) metrics.enclaveUp.set({ enclave: name }, answered ? 1 : 0);
+  }
+}
+
+const sameTarget = (a: EnclaveTarget, b: EnclaveTarget): boolean =>
+  a.name === b.name && a.address === b.address && a.tls === b.tls;
