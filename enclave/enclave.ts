@@ -31,6 +31,7 @@ import { functionOperations } from "./operations/functions.js";
 import type { Guard, Operation } from "./operations/guard.js";
 import { createOperations } from "./operations/operations.js";
 import { Router } from "./operations/router.js";
+import { watchWallClock } from "./wall-clock.js";
 
 /** Where the enclave listens, and where it finds its parent: addresses as in shared/address.ts. */
 export interface EnclaveAddresses {
@@ -132,7 +133,12 @@ type Platform = ReturnType<typeof createPlatform>;
 function createPlatform(options: EnclaveOptions, context: Context, closers: (() => unknown)[]) {
   const { configuration, clock, log } = context;
   const time = new AttestedTime(clock);
-  const nsm = new NsmClient(options.nsm, clock, { onDocument: (document) => time.observeDocument(document) });
+  const watch = watchWallClock(time, log);
+  const onDocument = (document: Uint8Array): void => {
+    time.observeDocument(document);
+    watch();
+  };
+  const nsm = new NsmClient(options.nsm, clock, { onDocument });
   const recipient = new RecipientKeys({ keys: configuration.keys, nsm, clock, limits: configuration.recipient });
   const services = new ServicesClient(options.addresses.services);
   const credentials = new CredentialsCache({ services, clock, log });

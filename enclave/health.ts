@@ -17,6 +17,7 @@ import { kmsErrorOf } from "./kms/kms-errors.js";
 import type { RecipientKeys, RecipientState } from "./kms/recipient.js";
 import type { Machine, MachineState } from "./machine.js";
 import type { NsmClient, NsmState } from "./nsm.js";
+import { isWallClockOff } from "./wall-clock.js";
 
 /** How long a successful probe counts, and a failed one: probes must not become load of their own. */
 const SUCCESS_MS = 5_000;
@@ -24,9 +25,6 @@ const FAILURE_MS = 1_000;
 /** Shorter than what the parent waits for an answer to `/readyz`. */
 const PROBE_DEADLINE_MS = 8_000;
 const PROBE_BYTES = 32;
-
-/** AWS refuses requests whose date is further off (SigV4), and TLS judges certificates by the wall clock. */
-const MAX_WALL_AHEAD_MS = 300_000;
 
 /** How calls to KMS went lately. */
 export interface KmsState {
@@ -155,8 +153,8 @@ export function healthReport(sources: HealthSources): HealthReport {
   const { nsm, kms, recipient, credentials, time, sealed, tls, machine } = sources;
   const credentialsFail = credentials !== undefined && credentials.state.failure !== undefined;
   const tlsFails = tls !== undefined && tls.state.failure !== undefined;
-  const clockFails = Math.abs(time.state.wallAheadMs ?? 0) > MAX_WALL_AHEAD_MS;
-  const degraded = clockFails || nsm.state === "failed" || kms.state.status === "failed" || credentialsFail || tlsFails;
+  const degraded =
+    isWallClockOff(time) || nsm.state === "failed" || kms.state.status === "failed" || credentialsFail || tlsFails;
   return {
     status: degraded ? "degraded" : "ok",
     nsm: nsm.state,

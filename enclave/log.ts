@@ -14,6 +14,8 @@ export interface LogFields {
   readonly keyArn?: string;
   readonly status?: number;
   readonly elapsedMs?: number;
+  /** The wall clock, ahead of the NSM's time. */
+  readonly wallAheadMs?: number;
   readonly address?: string;
   readonly moduleId?: string;
   /** Hexadecimal PCR16. */

@@ -46,6 +46,8 @@ export interface FakeParentOptions {
   readonly answer?: (sent: Sent) => Response | Promise<Response> | undefined;
   /** The enclave's operations. */
   readonly serve?: (opened: Opened) => Inner | Promise<Inner>;
+  /** The `Content-Location` of `/attestation`. */
+  readonly location?: string;
   /** Makes something else of the JSON of `/attestation`. */
   readonly editAttestation?: (answer: AttestationJson) => unknown;
   /** Makes something else of sealed answers. */
@@ -103,7 +105,7 @@ const aborted = (signal: AbortSignal | null | undefined): Promise<never> =>
   new Promise((_resolve, reject) => signal?.addEventListener("abort", () => reject(signal.reason)));
 
 async function attestation(
-  { maker, fields, overrides, editAttestation }: FakeParentOptions,
+  { maker, fields, overrides, editAttestation, location }: FakeParentOptions,
   keys: readonly OhttpKeyPair[],
   url: URL,
 ): Promise<Response> {
@@ -112,7 +114,9 @@ async function attestation(
   const userData = await endpointKeysUserData({ keyConfigurations, tlsKey: undefined });
   const document = await maker.make({ nonce, userData, ...fields }, overrides);
   const answer = { document: base64Of(document), keyConfigurations: base64Of(keyConfigurations) };
-  return json(editAttestation ? editAttestation(answer) : answer);
+  const response = json(editAttestation ? editAttestation(answer) : answer);
+  if (location !== undefined) response.headers.set("content-location", location);
+  return response;
 }
 
 interface FakeEnclave {

@@ -41,6 +41,39 @@ function inTurn(...answers: (() => Response | Promise<Response>)[]): NonNullable
   return (sent) => (isSealed(sent) ? answers.shift()?.() : undefined);
 }
 
+describe("a parent with several enclaves", () => {
+  const pathOfSealed = async (location: string | undefined, url = "http://parent.test") => {
+    const fake = fakeParent({ maker, serve: () => RANDOM, ...(location === undefined ? {} : { location }) });
+    const { trustAnchor } = pki;
+    const options = { trustAnchor, policy: EXAMPLE_POLICY, clock: () => NOW, fetch: fake.fetch };
+    const enclave = await connectEnclave(url, options);
+    await enclave.random(4);
+    return fake.sent.at(-1)?.path;
+  };
+
+  it("says by the location of the attestation where its enclave is reached", async () => {
+    expect(await pathOfSealed("enclaves/16/attestation")).toBe("/enclaves/16/v1/sealed");
+    expect(await pathOfSealed("enclaves/16/attestation?nonce=x")).toBe("/enclaves/16/v1/sealed");
+    expect(await pathOfSealed("enclaves/16/attestation", "http://parent.test/at/")).toBe("/at/enclaves/16/v1/sealed");
+  });
+
+  it.each([
+    undefined,
+    "",
+    "https://elsewhere.test/attestation",
+    "//elsewhere.test/attestation",
+    "http://user:password@parent.test/attestation",
+    "/enclaves/16/other",
+    "http://[",
+  ])("is not followed to %s", async (location) => {
+    expect(await pathOfSealed(location)).toBe("/v1/sealed");
+  });
+
+  it("is not followed out of the URL that was given", async () => {
+    expect(await pathOfSealed("../else/attestation", "http://parent.test/at/")).toBe("/at/v1/sealed");
+  });
+});
+
 describe("attestation", () => {
   it("is made once for many calls, at once and one after the other", async () => {
     const { enclave, attestations, requests } = await connected();

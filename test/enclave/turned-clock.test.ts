@@ -43,6 +43,7 @@ it("tokens begin and end by the NSM's time, and health says how far the wall clo
     const { body } = await stack.json("GET", "/healthz");
     const { wallAheadMs } = body.time as { wallAheadMs: number };
     expect(Math.abs(wallAheadMs - aheadMs)).toBeLessThan(60_000);
+    expect(body.status).toBe(aheadMs === 0 ? "ok" : "degraded");
   }
   clock.aheadMs = 0;
   clock.advance(60_000 + 31_000); // and the skew that issuers are granted

@@ -506,7 +506,8 @@ describe("pages of other origins", () => {
       headers: { origin, "access-control-request-method": "POST", "access-control-request-headers": "content-type" },
     });
 
-  test.each(["/attestation", "/v1/sealed"])("that are named may use %s", async (path) => {
+  const open = ["/attestation", "/v1/sealed", "/enclaves/enclave/attestation", "/enclaves/enclave/v1/sealed"];
+  test.each(open)("that are named may use %s", async (path) => {
     const { url } = await openParent(recordingEnclave().listener, { allowOrigins: [ORIGIN] });
     const allowed = await preflight(url, path, ORIGIN);
     expect([allowed.status, allowed.headers.get("access-control-allow-origin")]).toEqual([204, ORIGIN]);
@@ -515,6 +516,7 @@ describe("pages of other origins", () => {
     expect(allowed.headers.get("access-control-allow-credentials")).toBeNull();
     const answer = await fetch(`${url}/attestation?nonce=x`, { headers: { origin: ORIGIN } });
     expect(answer.headers.get("access-control-allow-origin")).toBe(ORIGIN);
+    expect(answer.headers.get("access-control-expose-headers")).toContain("content-location");
     expect(answer.headers.get("vary")).toBe("origin");
   });
 
