@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import type { Enclave, EnclaveAddresses, EnclaveFunction, Logger, Nsm } from "nitro-decrypt/enclave";
-import { createEnclave } from "nitro-decrypt/enclave";
+import { createEnclave, runEnclave } from "nitro-decrypt/enclave";
 import { createCardToken } from "./functions/card-token.js";
 import { matchList } from "./functions/match-list.js";
 import { signDigest } from "./functions/sign-digest.js";
@@ -33,9 +33,7 @@ export async function startEnclave({ folder, ...options }: StartOptions): Promis
   return createEnclave({ ...options, configuration, functions: createFunctions(parseSettings(settings)) });
 }
 
-// Run as a program, it has no device to start with: /dev/nsm and vsock addresses need the native addon, which is not part of
-// this version. dev.ts starts the same code on the simulated platform.
+// The program of the image: the same enclave on /dev/nsm and vsock. dev.ts starts it on the simulated platform.
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  process.stderr.write("main: expected the native addon for /dev/nsm and vsock, this version has none; see dev.ts\n");
-  process.exitCode = 1;
+  await runEnclave({ functions: async () => createFunctions(parseSettings(await readFile("/app/settings.json"))) });
 }

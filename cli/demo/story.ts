@@ -165,7 +165,7 @@ async function decryptSecret({ cloud, keys, ciphertext, enclave }: Stage, report
     }
     const saw = async () => ({
       client: `"${new TextDecoder().decode(answer.plaintext)}"`,
-      parent: `${describeRequest(await since.line("main parent", ({ route }) => route === "/v1/sealed"))}; a request and an answer that it cannot read, and TLS to KMS`,
+      parent: `${describeRequest(await since.line("main parent", ({ route }) => route === SEALED_ROUTE))}; a request and an answer that it cannot read, and TLS to KMS`,
       kms: describeCall(await since.call(({ eventName }) => eventName === "Decrypt")),
       enclave: `${describeDecision(await since.line("main enclave", ({ decision }) => decision !== undefined))}\n${describeServed(await since.line("main enclave", ({ operation }) => operation === "decrypt"))}`,
     });
@@ -194,6 +194,9 @@ async function makeDataKey({ cloud, keys, enclave }: Stage, report: Report): Pro
 }
 
 /** So much that it does not fit into one request, and little enough for a demo. */
+/** The parent's route for sealed requests to the enclave that attested. */
+const SEALED_ROUTE = "/enclaves/:enclave/v1/sealed";
+
 const STREAM_BYTES = 8 * 1024 * 1024;
 
 async function streamMessage({ cloud, keys, main, caller }: Stage, report: Report): Promise<void> {

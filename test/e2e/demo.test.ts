@@ -123,7 +123,7 @@ describe("nitro-decrypt demo", () => {
     while (event.id !== "decrypt") event = await demo.next();
     expect(event.saw).toEqual({
       client: expect.stringContaining("only the enclave sees"),
-      parent: expect.stringContaining("relayed POST /v1/sealed: OK"),
+      parent: expect.stringContaining("relayed POST /enclaves/:enclave/v1/sealed: OK"),
       kms: expect.stringMatching(/Decrypt by assumed-role\/enclave-parent.*attested: PCR0/),
       enclave: expect.stringMatching(/idp\/alice: permit, by policy own-tenant\ndecrypt with key\//),
     });
