@@ -6,7 +6,6 @@ import { setRealtimeClock } from "../vsock/index.js";
 import { systemClock } from "./clock.js";
 import { NsmClient } from "./nsm.js";
 import type { NsmDevice } from "./nsm-device.js";
-import { openNsmDevice } from "./nsm-device.js";
 import { dropPrivileges } from "./privileges.js";
 import type { RandomnessState } from "./randomness.js";
 import { seedRandomness } from "./randomness.js";
@@ -30,9 +29,8 @@ export interface BootedMachine extends Machine {
   readonly nsm: NsmDevice;
 }
 
-/** Opens the device and seeds the kernel's randomness. @throws ServiceError ERR_NSM, ERR_TIMEOUT. */
-export async function bootMachine(devicePath?: string): Promise<BootedMachine> {
-  const nsm = openNsmDevice(devicePath);
+/** Seeds the kernel's randomness from the device. @throws ServiceError ERR_NSM, ERR_TIMEOUT. */
+export async function bootMachine(nsm: NsmDevice): Promise<BootedMachine> {
   const randomness = await seedRandomness(new NsmClient(nsm, systemClock));
   let clockSet = false;
   return {

@@ -13,7 +13,10 @@ import { systemClock } from "./clock.js";
 import { consoleLog } from "./console-log.js";
 import type { Enclave, EnclaveAddresses } from "./enclave.js";
 import { ServicesClient } from "./kms/services.js";
+import type { Logger } from "./log.js";
 import { bootMachine } from "./machine.js";
+import type { NsmDevice } from "./nsm-device.js";
+import { openNsmDevice } from "./nsm-device.js";
 import type { StartOptions } from "./start-enclave.js";
 import { startEnclave } from "./start-enclave.js";
 import { reportState } from "./state-report.js";
@@ -44,22 +47,36 @@ const ATTEMPTS = { serving: 60, failed: 10 } as const;
 
 /**
  * Runs the enclave of this image until its process is told to end. It takes the process over: its signals, its uncaught
- * errors, its user, and the machine's clock. The promise resolves when it serves.
+ * errors, its user, and the machine's clock. The promise resolves when it serves, or has failed to.
  */
 export async function runEnclave(options: RunOptions = {}): Promise<void> {
-  const addresses = { ...ENCLAVE_ADDRESSES, ...options.addresses };
   const log = consoleLog(process.stdout, systemClock);
   process.on("uncaughtException", (error: unknown) => {
     log.error({ errorName: error instanceof Error ? error.name : typeof error }, "nothing caught an error");
     exit(1);
   });
+  const alive = setInterval(() => undefined, 2 ** 31 - 1); // timers of the enclave's clock keep no process alive
+  try {
+    // First: without a device this is no enclave, and there is no parent to tell anything.
+    await serve(openNsmDevice(), { ...options, log });
+  } catch (error) {
+    const { code, message } = toServiceError(error);
+    log.error({ code, reason: message }, "the enclave does not start");
+    exit(1);
+  } finally {
+    clearInterval(alive);
+  }
+}
+
+/** Starts the service, and tells the parent how that went. @throws what `startEnclave` throws. */
+async function serve(nsm: NsmDevice, options: RunOptions & { readonly log: Logger }): Promise<void> {
+  const { configurationFile = CONFIGURATION_FILE, functions = [], log } = options;
+  const addresses = { ...ENCLAVE_ADDRESSES, ...options.addresses };
   const services = new ServicesClient(addresses.services);
   const report = (state: EnclaveState): Promise<boolean> =>
     reportState(state, { services, clock: systemClock, attempts: ATTEMPTS[state.state] });
-  const alive = setInterval(() => undefined, 2 ** 31 - 1); // the retries' timers keep no process alive
   try {
-    const { configurationFile = CONFIGURATION_FILE, functions = [] } = options;
-    const machine = await bootMachine();
+    const machine = await bootMachine(nsm);
     const enclave = await startEnclave({ configurationFile, addresses, functions, machine, log, clock: systemClock });
     endOnSignal(enclave);
     const { configurationPcr } = enclave;
@@ -67,12 +84,9 @@ export async function runEnclave(options: RunOptions = {}): Promise<void> {
       log.warn({ address: addresses.services }, "the parent did not take the report that the enclave serves");
     }
   } catch (error) {
-    const { code, message } = toServiceError(error);
-    log.error({ code, reason: message }, "the enclave does not start");
-    await report({ state: "failed", code });
-    exit(1);
+    await report({ state: "failed", code: toServiceError(error).code });
+    throw error;
   } finally {
-    clearInterval(alive);
     services.close();
   }
 }

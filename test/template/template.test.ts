@@ -77,7 +77,7 @@ describe("the template, out of the package", () => {
     const entrypoint = JSON.parse(/^ENTRYPOINT (.+)$/m.exec(dockerfile)?.[1] ?? "") as string[];
     expect(image).toContain(`const COMMAND_LINE = "${entrypoint.join(" ")}";`);
     expect(entrypoint.every((part) => part.startsWith("/"))).toBe(true);
-    expect(dockerfile).toMatch(/^USER [1-9]\d*:[1-9]\d*$/m);
+    expect(dockerfile).not.toMatch(/^USER /m); // the program gives root up itself
   });
 });
 
@@ -118,10 +118,10 @@ describe("what the template does on the command line", () => {
     expect(new Set(lines.map((line) => line.split(" ")[1])).size).toBe(4);
   });
 
-  it("main says that it has no device, and call and configure how they are used", () => {
+  it.skipIf(existsSync("/dev/nsm"))("main says that it has no device, and call and configure how they are used", () => {
     const results = ["main", "call", "configure"].map((name) => node(`dist/${name}.js`));
     expect(results.map(({ status }) => status)).toEqual([1, 2, 2]);
-    expect(results[0]?.stderr).toContain("expected the native addon");
+    expect(JSON.parse(results[0]?.stdout ?? "")).toMatchObject({ level: "error", code: "ERR_NSM" });
     for (const { stderr } of results.slice(1)) expect(stderr).toContain("usage: ");
   });
 });
