@@ -23,8 +23,8 @@ const MOUNT_POINTS = ["dev", "proc", "sys"];
 /**
  * @param options.app contents by path below /app.
  * @param options.node the Node that goes in; the running one unless given. Its libraries are this machine's.
- * @returns entries by path, sorted, folders before what is in them: `{ mode, part }` with `content`, or `source` for a file
- *   that is copied, or neither for a folder.
+ * @returns entries by path, sorted, folders before what is in them: `{ mode }` with `content`, or `source` for a file that is
+ *   copied, or neither for a folder.
  */
 export async function planRootfs({ app, node = process.execPath }) {
   const entries = new Map(MOUNT_POINTS.map((path) => [path, folder()]));
@@ -32,16 +32,14 @@ export async function planRootfs({ app, node = process.execPath }) {
     for (const above of foldersAbove(path)) if (!entries.has(above)) entries.set(above, folder());
     entries.set(path, entry);
   };
-  for (const [path, content] of app) add(`app/${path}`, { mode: 0o644, part: partOf(path), content });
-  for (const [path, text] of Object.entries(USERS))
-    add(path, { mode: 0o644, part: "users", content: Buffer.from(text) });
-  add(NODE.slice(1), { mode: 0o755, part: "node", source: await realpath(node) });
-  for (const { name, source } of await librariesOf(node)) add(name, { mode: 0o755, part: "libraries", source });
+  for (const [path, content] of app) add(`app/${path}`, { mode: 0o644, content });
+  for (const [path, text] of Object.entries(USERS)) add(path, { mode: 0o644, content: Buffer.from(text) });
+  add(NODE.slice(1), { mode: 0o755, source: await realpath(node) });
+  for (const { name, source } of await librariesOf(node)) add(name, { mode: 0o755, source });
   return new Map([...entries].sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-const folder = () => ({ mode: 0o755, part: "folders" });
-const partOf = (path) => (path.endsWith(".wasm") ? "wasm" : path.endsWith(".node") ? "addon" : "app");
+const folder = () => ({ mode: 0o755 });
 
 /** The shared libraries that the dynamic linker loads for a program, itself included: where it looks for each, and the file. */
 async function librariesOf(program) {
@@ -84,14 +82,21 @@ function permissions(mode) {
 export async function sizesOf(entries) {
   const parts = {};
   const app = {};
-  for (const [path, { part, content, source }] of entries) {
-    if (part === "folders") continue;
+  for (const [path, { content, source }] of entries) {
+    if (content === undefined && source === undefined) continue;
     const bytes = content?.length ?? (await stat(source)).size;
+    const part = partOf(path);
     parts[part] = (parts[part] ?? 0) + bytes;
-    if (path.startsWith("app/")) app[`/${path}`] = bytes;
+    if (part === "app") app[`/${path}`] = bytes;
   }
   const sorted = Object.entries(parts).sort(([, a], [, b]) => b - a);
   return { total: sorted.reduce((sum, [, bytes]) => sum + bytes, 0), parts: Object.fromEntries(sorted), app };
+}
+
+function partOf(path) {
+  if (`/${path}` === NODE) return "node";
+  if (/^(usr\/)?lib/.test(path)) return "libraries";
+  return path.startsWith("app/") ? "app" : "users";
 }
 
 /** `sizesOf` for people. */

@@ -19,7 +19,6 @@ interface BundleScript {
 
 interface Entry {
   readonly mode: number;
-  readonly part: string;
   readonly content?: Uint8Array;
   readonly source?: string;
 }
