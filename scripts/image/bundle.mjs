@@ -3,7 +3,7 @@
  * image holds the code that the tests run. The same sources and the same node_modules give the same bytes anywhere.
  */
 import { readdir, readFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
@@ -11,17 +11,20 @@ export const PROJECT = fileURLToPath(new URL("../..", import.meta.url));
 /** The program of the image, in the project's folder. */
 export const ENTRY = "scripts/image/placeholder-entry.mjs";
 /** Cedar's engine; its module reads it from its own folder. */
-export const WASM = "node_modules/@cedar-policy/cedar-wasm/nodejs/cedar_wasm_bg.wasm";
+const WASM = "node_modules/@cedar-policy/cedar-wasm/nodejs/cedar_wasm_bg.wasm";
+/** vsock's binary, below the folder of its module. */
+const ADDON = `prebuilds/linux-${process.arch}.node`;
 /** The one module that looks for a file beside itself. */
 const READS_BESIDE_ITSELF = ["node_modules/@cedar-policy/cedar-wasm/nodejs/cedar_wasm.js"];
 /**
  * The SDK's chain of credential sources (environment, files, processes, instance metadata) has no place in an enclave, which
  * is given its credentials. Without it the image has nothing that starts processes.
  */
-const REPLACED = { "@aws-sdk/credential-provider-node": join(PROJECT, "scripts/image/no-credential-chain.mjs") };
+const REPLACED = {
+  "@aws-sdk/credential-provider-node": fileURLToPath(new URL("no-credential-chain.mjs", import.meta.url)),
+};
 
 const OPTIONS = {
-  absWorkingDir: PROJECT,
   bundle: true,
   format: "esm",
   platform: "node",
@@ -39,21 +42,22 @@ const OPTIONS = {
 };
 
 /**
- * @param entry a built module, relative to the project's folder.
+ * @param options.entry a built module of the project.
+ * @param options.project its folder, with its node_modules; this one unless given.
  * @returns the bundle's text, the licences of what is in it, and what is in it: the project's own modules, packages as
  *   `name@version`, and Node's modules, each sorted.
  * @throws when something else than Node's own modules would be needed at run time.
  */
-export async function bundleEnclave(entry = ENTRY) {
-  const { outputFiles, metafile } = await build({ ...OPTIONS, entryPoints: [entry] });
+export async function bundleEnclave({ entry = ENTRY, project = PROJECT } = {}) {
+  const { outputFiles, metafile } = await build({ ...OPTIONS, absWorkingDir: resolve(project), entryPoints: [entry] });
   const [output] = Object.values(metafile.outputs);
   const inputs = Object.keys(output.inputs).filter((path) => output.inputs[path].bytesInOutput > 0);
-  await assertReadsNothingBesideItself(inputs);
-  const packages = await packagesOf(inputs);
+  await assertReadsNothingBesideItself(project, inputs);
+  const packages = await packagesOf(project, inputs);
   const { text } = outputFiles[0];
   return {
     text,
-    licenses: await licensesOf(packages),
+    licenses: await licensesOf(project, packages),
     modules: inputs.filter((path) => !path.includes("node_modules/")).sort(),
     packages: packages.map(({ label }) => label),
     builtins: builtinsOf(output.imports),
@@ -61,9 +65,9 @@ export async function bundleEnclave(entry = ENTRY) {
   };
 }
 
-async function assertReadsNothingBesideItself(inputs) {
+async function assertReadsNothingBesideItself(project, inputs) {
   for (const path of inputs.filter((input) => !READS_BESIDE_ITSELF.includes(input))) {
-    const source = await readFile(join(PROJECT, path), "utf8");
+    const source = await readFile(join(project, path), "utf8");
     if (/\b__(dir|file)name\b/.test(source))
       throw new Error(`${path} looks for files beside itself: the image has none`);
   }
@@ -78,21 +82,21 @@ function builtinsOf(imports) {
 }
 
 /** The folder, manifest and label of each package that the files at `inputs` belong to, sorted by label. */
-async function packagesOf(inputs) {
+async function packagesOf(project, inputs) {
   const folders = new Set(inputs.flatMap((path) => /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(path)?.[1] ?? []));
   const packages = [...folders].map(async (folder) => {
-    const { name, version, license } = JSON.parse(await readFile(join(PROJECT, folder, "package.json"), "utf8"));
+    const { name, version, license } = JSON.parse(await readFile(join(project, folder, "package.json"), "utf8"));
     return { folder, label: `${name}@${version}`, license };
   });
   return (await Promise.all(packages)).sort((a, b) => (a.label < b.label ? -1 : 1));
 }
 
 /** One text: each licence that the packages bring, below the packages that it is for. */
-async function licensesOf(packages) {
+async function licensesOf(project, packages) {
   const byText = new Map();
   for (const { folder, label, license } of packages) {
-    const names = (await readdir(join(PROJECT, folder))).filter((name) => /^(licen[cs]e|notice)/i.test(name)).sort();
-    const texts = await Promise.all(names.map((name) => readFile(join(PROJECT, folder, name), "utf8")));
+    const names = (await readdir(join(project, folder))).filter((name) => /^(licen[cs]e|notice)/i.test(name)).sort();
+    const texts = await Promise.all(names.map((name) => readFile(join(project, folder, name), "utf8")));
     const text = texts.map((part) => part.replaceAll("\r\n", "\n").trim()).join("\n\n") || `SPDX: ${license}`;
     byText.set(text, [...(byText.get(text) ?? []), label]);
   }
@@ -110,20 +114,31 @@ function bytesByPackage(inputs) {
 
 /**
  * The files of /app: contents by path, in the order of their names.
- * @param configuration the bytes of enclave.json; left out where undefined.
- * @param entry see `bundleEnclave`.
+ * @param options.configuration the bytes of enclave.json; left out where undefined.
+ * @param options.added further files: contents by path.
+ * @param options.entry, options.project see `bundleEnclave`.
  */
-export async function appFiles({ configuration, entry } = {}) {
-  const { text, licenses } = await bundleEnclave(entry);
-  const addon = `prebuilds/linux-${process.arch}.node`;
+export async function appFiles({ configuration, added = {}, project = PROJECT, ...bundle } = {}) {
+  const { text, licenses } = await bundleEnclave({ project, ...bundle });
   const files = {
+    ...added,
     "LICENSES.txt": Buffer.from(licenses),
-    "cedar_wasm_bg.wasm": await readFile(join(PROJECT, WASM)),
+    "cedar_wasm_bg.wasm": await readFile(join(project, WASM)),
     "enclave.json": configuration,
     "enclave.mjs": Buffer.from(text),
-    [addon]: await readFile(join(PROJECT, "vsock", addon)).catch(absent),
+    [ADDON]: await readAddon(project),
   };
-  return new Map(Object.entries(files).filter(([, content]) => content !== undefined));
+  return new Map(
+    Object.entries(files)
+      .filter(([, content]) => content !== undefined)
+      .sort(([a], [b]) => (a < b ? -1 : 1)),
+  );
+}
+
+/** vsock's binary, of this project or of the package that a project uses; undefined where it has not been built. */
+async function readAddon(project) {
+  const own = await readFile(join(project, "vsock", ADDON)).catch(absent);
+  return own ?? (await readFile(join(project, "node_modules/nitro-decrypt/vsock", ADDON)).catch(absent));
 }
 
 function absent(error) {

@@ -73,6 +73,9 @@ async function differencesFromScript(image, configuration) {
 function startProblems(root) {
   const addresses = ["--services", "unix:/nowhere"];
   const env = { PATH: "/sbin:/usr/sbin:/bin:/usr/bin" }; // as AWS's init has it
-  const { status, stdout, stderr } = spawnSync("chroot", [root, ...ENTRYPOINT, ...addresses], { encoding: "utf8", env });
+  const { status, stdout, stderr } = spawnSync("chroot", [root, ...ENTRYPOINT, ...addresses], {
+    encoding: "utf8",
+    env,
+  });
   return /ERR_NSM|function/.test(stdout) ? [] : [`status ${status}`, stdout, stderr];
 }

@@ -3,36 +3,44 @@
  * dist/image/rootfs, without any container tool. Dockerfile.enclave runs the second. Says how large each part is.
  *
  *   --config FILE   the configuration that goes in as /app/enclave.json; the image has none unless given
- *   --entry FILE    a built module that is bundled in the place of the enclave's program
+ *   --project DIR   the folder of another project, whose program and node_modules are bundled
+ *   --entry FILE    a built module of the project that is bundled in the place of the enclave's program
+ *   --add FILE      a further file for /app, under its own name; may be given again
  *   --node FILE     the Node that goes in, with the libraries that it has on this machine; the running one unless given
- *   --output DIR    in the place of dist/image
+ *   --output DIR    in the place of the project's dist/image
  *   --json          sizes, paths and modes as JSON
  */
-import { mkdir, rm, writeFile } from "node:fs/promises";
-import { dirname, join, resolve } from "node:path";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import { parseArgs } from "node:util";
-import { appFiles, PROJECT } from "./bundle.mjs";
+import { appFiles, ENTRY, PROJECT } from "./bundle.mjs";
 import { describeSizes, listRootfs, planRootfs, readConfiguration, sizesOf, writeRootfs } from "./rootfs.mjs";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     config: { type: "string" },
-    entry: { type: "string" },
+    project: { type: "string", default: PROJECT },
+    entry: { type: "string", default: ENTRY },
+    add: { type: "string", multiple: true, default: [] },
     node: { type: "string" },
-    output: { type: "string", default: join(PROJECT, "dist/image") },
+    output: { type: "string" },
     json: { type: "boolean" },
   },
 });
 const configuration = values.config && (await readConfiguration(values.config));
-const app = await appFiles({ configuration, entry: values.entry && resolve(values.entry) });
+const { project, entry, output = join(project, "dist/image") } = values;
+const added = Object.fromEntries(
+  await Promise.all(values.add.map(async (path) => [basename(path), await readFile(path)])),
+);
+const app = await appFiles({ configuration, added, project, entry });
 if (![...app.keys()].some((path) => path.endsWith(".node"))) {
   process.stderr.write("vsock's native addon is not built, and not in the image: npm run build:native\n");
 }
-await writeApp(app, join(values.output, "app"));
+await writeApp(app, join(output, "app"));
 if (positionals[0] === "rootfs") {
   const entries = await planRootfs({ app, node: values.node });
-  await writeRootfs(entries, join(values.output, "rootfs"), Number(process.env.SOURCE_DATE_EPOCH ?? 0));
+  await writeRootfs(entries, join(output, "rootfs"), Number(process.env.SOURCE_DATE_EPOCH ?? 0));
   const sizes = await sizesOf(entries);
   console.log(values.json ? JSON.stringify({ ...sizes, files: listRootfs(entries) }) : describeSizes(sizes));
 } else {

@@ -13,7 +13,7 @@ export interface Bundle {
 }
 
 interface BundleScript {
-  bundleEnclave(entry?: string): Promise<Bundle>;
+  bundleEnclave(options?: { entry?: string }): Promise<Bundle>;
   appFiles(options?: { configuration?: Uint8Array; entry?: string }): Promise<Map<string, Uint8Array>>;
 }
 
@@ -34,6 +34,6 @@ const load = (name: string): Promise<unknown> => import(pathToFileURL(join(proje
 export const bundleScript = (await load("bundle.mjs")) as BundleScript;
 export const rootfsScript = (await load("rootfs.mjs")) as RootfsScript;
 
-/** The files of /app, with the configuration of the README where none is given. */
+/** The files of /app but for the configuration, with the module at `entry` as the program. */
 export const appFilesOf = (entry?: string): Promise<Map<string, Uint8Array>> =>
   bundleScript.appFiles(entry === undefined ? {} : { entry });
