@@ -9,11 +9,11 @@ import { build } from "esbuild";
 
 export const PROJECT = fileURLToPath(new URL("../..", import.meta.url));
 /** The program of the image, in the project's folder. */
-export const ENTRY = "scripts/image/placeholder-entry.mjs";
+export const ENTRY = "dist/enclave/main.js";
 /** Cedar's engine; its module reads it from its own folder. */
 const WASM = "node_modules/@cedar-policy/cedar-wasm/nodejs/cedar_wasm_bg.wasm";
 /** vsock's binary, below the folder of its module. */
-const ADDON = `prebuilds/linux-${process.arch}.node`;
+export const ADDON = `prebuilds/linux-${process.arch}.node`;
 /** The one module that looks for a file beside itself. */
 const READS_BESIDE_ITSELF = ["node_modules/@cedar-policy/cedar-wasm/nodejs/cedar_wasm.js"];
 /**

@@ -27,21 +27,20 @@ beforeAll(async () => {
 
 interface Start {
   readonly files: ReadonlyMap<string, Uint8Array>;
-  /** What `enclave-process.ts` takes. */
-  readonly given: object;
+  readonly args: readonly string[];
   /** Where it may make its sockets. */
   readonly sockets: string;
 }
 
 /** Starts the bundle in a folder that has it alone; resolves with its first output, which is all of it where it ends. */
-async function start({ files, given, sockets }: Start): Promise<string> {
+async function start({ files, args, sockets }: Start): Promise<string> {
   const folder = testFolder();
   for (const [path, content] of files) {
     mkdirSync(dirname(join(folder, path)), { recursive: true });
     writeFileSync(join(folder, path), content);
   }
   const options = [PERMISSION, `--allow-fs-read=${folder}/*`, `--allow-fs-write=${sockets}/*`, "--no-warnings"];
-  const command = [...options, join(folder, "enclave.mjs"), JSON.stringify(given)];
+  const command = [...options, join(folder, "enclave.mjs"), ...args];
   const child = spawn(process.execPath, command, { cwd: folder, env: {}, stdio: ["ignore", "pipe", "pipe"] });
   onTestFinished(async () => {
     if (child.exitCode === null && child.kill()) await once(child, "close");
@@ -57,7 +56,8 @@ async function launch({ configuration, nsm, addresses }: EnclaveOptions): Promis
   onTestFinished(() => server.close());
   const files = new Map([...app, ["enclave.json", configuration]]);
   const sockets = dirname(addresses.listen.slice("unix:".length));
-  expect(await start({ files, given: { nsm: server.address, addresses }, sockets })).toBe("serves\n");
+  const args = [JSON.stringify({ nsm: server.address, addresses })];
+  expect(await start({ files, args, sockets })).toBe("serves\n");
 }
 
 describe("the bundle, alone in a folder", () => {
@@ -73,6 +73,13 @@ describe("the bundle, alone in a folder", () => {
 
   it("is refused whatever is not in its folder, the engine of its policies included", async () => {
     const files = new Map([...app].filter(([path]) => !path.endsWith(".wasm")));
-    expect(await start({ files, given: {}, sockets: testFolder() })).toContain("cedar_wasm_bg.wasm");
+    expect(await start({ files, args: [], sockets: testFolder() })).toContain("cedar_wasm_bg.wasm");
+  });
+
+  it("is the image's own program, which does not start where there is no NSM", async () => {
+    const sockets = testFolder();
+    const names = ["listen", "tls", "tunnel", "services"];
+    const args = names.flatMap((name) => [`--${name}`, `unix:${join(sockets, name)}`]);
+    expect(await start({ files: await appFilesOf(), args, sockets })).toContain('"code":"ERR_NSM"');
   });
 });
