@@ -1,6 +1,5 @@
 /** Simulated platform, enclave, parent and client together, in one process: what works, and what each of them refuses. */
-import { buildClient, CommitmentPolicy, KmsKeyringNode } from "@aws-crypto/client-node";
-import { DecryptCommand, GenerateDataKeyCommand } from "@aws-sdk/client-kms";
+import { DecryptCommand } from "@aws-sdk/client-kms";
 import { describe, expect, it } from "vitest";
 import { AWS_NITRO_ENCLAVES_ROOT_G1, connectEnclave } from "../../client/index.js";
 import { utf8 } from "../../shared/bytes.js";
@@ -8,25 +7,9 @@ import type { ErrorCode } from "../../shared/errors.js";
 import { base64Of, PROBLEM_JSON } from "../../shared/wire.js";
 import { TENANT_POLICIES } from "../support/authorization.js";
 import type { Stack } from "./stack.js";
-import { ALIAS, CONTEXT, startStack } from "./stack.js";
+import { ALIAS, CONTEXT, messageFor, startStack } from "./stack.js";
 
 const SECRET = utf8("only the enclave sees this");
-
-/** A message of the AWS Encryption SDK under the stack's key. */
-async function messageFor({ operator, keyArn }: Stack): Promise<Uint8Array> {
-  const neverAsked = async () => ({});
-  const keyring = new KmsKeyringNode({
-    generatorKeyId: keyArn,
-    clientProvider: () => ({
-      generateDataKey: (request) => operator.send(new GenerateDataKeyCommand(request)),
-      encrypt: neverAsked,
-      decrypt: neverAsked,
-    }),
-  });
-  const commitmentPolicy = CommitmentPolicy.REQUIRE_ENCRYPT_REQUIRE_DECRYPT;
-  const sdk = buildClient({ commitmentPolicy, maxEncryptedDataKeys: 1 });
-  return new Uint8Array((await sdk.encrypt(keyring, SECRET, { encryptionContext: CONTEXT, suiteId: 0x0478 })).result);
-}
 
 /** A request over the plain channel, as an application without the client would make it. */
 async function plain({ parent, token }: Stack, operation: string, body: object) {
@@ -70,7 +53,10 @@ describe("an enclave that reaches KMS through the tunnel", () => {
   it("opens a message of the AWS Encryption SDK", async () => {
     const stack = await startStack();
     const enclave = await stack.connect();
-    const output = await enclave.decryptMessage({ message: await messageFor(stack), encryptionContext: CONTEXT });
+    const output = await enclave.decryptMessage({
+      message: await messageFor(stack, SECRET),
+      encryptionContext: CONTEXT,
+    });
     expect(output.plaintext).toEqual(SECRET);
     expect(output.encryptionContext).toMatchObject(CONTEXT);
   });
@@ -247,7 +233,7 @@ describe("an enclave that reaches KMS through the gateway", () => {
     const stack = await startStack({ transport: "gateway" });
     const enclave = await stack.connect();
     const { plaintext } = await enclave.decryptMessage({
-      message: await messageFor(stack),
+      message: await messageFor(stack, SECRET),
       encryptionContext: CONTEXT,
     });
     expect(plaintext).toEqual(SECRET);

@@ -1,13 +1,21 @@
 /** The whole product in one process on the simulated platform: what users' own tests look like. */
 
 import { join } from "node:path";
+import { buildClient, CommitmentPolicy, KmsKeyringNode } from "@aws-crypto/client-node";
 import type { KMSClient } from "@aws-sdk/client-kms";
-import { CreateAliasCommand, CreateKeyCommand, EncryptCommand, PutKeyPolicyCommand } from "@aws-sdk/client-kms";
+import {
+  CreateAliasCommand,
+  CreateKeyCommand,
+  EncryptCommand,
+  GenerateDataKeyCommand,
+  PutKeyPolicyCommand,
+} from "@aws-sdk/client-kms";
 import { onTestFinished } from "vitest";
 import { attestedKeyPolicy } from "../../cli/demo/aws.js";
 import { connectEnclave } from "../../client/connect.js";
 import type { Enclave as ConnectedEnclave } from "../../client/enclave.js";
 import type { EnclavePolicy } from "../../client/policy.js";
+import type { EnclaveOptions } from "../../enclave/index.js";
 import { createEnclave } from "../../enclave/index.js";
 import type { Parent } from "../../parent/index.js";
 import { createParent } from "../../parent/index.js";
@@ -43,11 +51,13 @@ export interface StackVariation {
   /** The operations that answer the parent in plain; none unless given. */
   readonly openToParent?: readonly string[];
   readonly authorization?: Json;
+  /** Starts the enclave in another way than in this process. On return it serves. */
+  readonly launch?: (options: EnclaveOptions) => Promise<void>;
 }
 
 /** Starts everything; it is closed when the test is over. */
 export async function startStack(variation: StackVariation = {}): Promise<Stack> {
-  const { transport = "tunnel", openToParent = [], authorization = {} } = variation;
+  const { transport = "tunnel", openToParent = [], authorization = {}, launch = launchHere } = variation;
   const { issuer, token } = await issuerForTest();
   const simulation = await startSimulation();
   onTestFinished(() => simulation.close());
@@ -73,7 +83,7 @@ export async function startStack(variation: StackVariation = {}): Promise<Stack>
   const Policy = attestedKeyPolicy(simulation, pcrs, CONTEXT.tenant);
   await operator.send(new PutKeyPolicyCommand({ KeyId: keyArn, PolicyName: "default", Policy }));
   const role = clientAs(await simulation.roleCredentials());
-  const parent = await startEnclaveAndParent(simulation, configuration, role);
+  const parent = await startEnclaveAndParent(simulation, { configuration, launch }, role);
   const policy: EnclavePolicy = {
     pcrs: [pcrs],
     freshness: { kind: "within", seconds: 60, skewSeconds: 5 },
@@ -90,24 +100,41 @@ export async function startStack(variation: StackVariation = {}): Promise<Stack>
   };
 }
 
+/** A message of the AWS Encryption SDK under the stack's key. */
+export async function messageFor({ operator, keyArn }: Stack, plaintext: Uint8Array): Promise<Uint8Array> {
+  const neverAsked = async () => ({});
+  const keyring = new KmsKeyringNode({
+    generatorKeyId: keyArn,
+    clientProvider: () => ({
+      generateDataKey: (request) => operator.send(new GenerateDataKeyCommand(request)),
+      encrypt: neverAsked,
+      decrypt: neverAsked,
+    }),
+  });
+  const commitmentPolicy = CommitmentPolicy.REQUIRE_ENCRYPT_REQUIRE_DECRYPT;
+  const sdk = buildClient({ commitmentPolicy, maxEncryptedDataKeys: 1 });
+  return new Uint8Array(
+    (await sdk.encrypt(keyring, plaintext, { encryptionContext: CONTEXT, suiteId: 0x0478 })).result,
+  );
+}
+
 function imagePcrs({ pcrs }: Simulation): { 0: string; 1: string; 2: string } {
   return { 0: pcrs[0] ?? "", 1: pcrs[1] ?? "", 2: pcrs[2] ?? "" };
 }
 
 async function startEnclaveAndParent(
   { nsm, kms, roleCredentials }: Simulation,
-  configuration: Uint8Array,
+  { configuration, launch }: { configuration: Uint8Array; launch: (options: EnclaveOptions) => Promise<void> },
   role: KMSClient,
 ): Promise<Parent> {
   const folder = testFolder();
   const at = (name: string): string => `unix:${join(folder, name)}`;
   const addresses = { listen: at("enclave"), tls: at("tls"), tunnel: at("tunnel"), services: at("services") };
-  const { tls, tunnel, services } = addresses;
-  const enclave = await createEnclave({ configuration, nsm, addresses });
-  onTestFinished(() => enclave.close());
+  const { listen, tls, tunnel, services } = addresses;
+  await launch({ configuration, nsm, addresses });
   const target = { host: "127.0.0.1", port: kms.port };
   const parent = await createParent({
-    enclaves: [{ name: "enclave", address: enclave.address, tls }],
+    enclaves: [{ name: "enclave", address: listen, tls }],
     services,
     listen: { host: "127.0.0.1", port: 0 },
     tunnel: { listen: tunnel, target, allow: [target], maxConnections: 16 },
@@ -117,4 +144,9 @@ async function startEnclaveAndParent(
   });
   onTestFinished(() => parent.close());
   return parent;
+}
+
+async function launchHere(options: EnclaveOptions): Promise<void> {
+  const enclave = await createEnclave(options);
+  onTestFinished(() => enclave.close());
 }
