@@ -8,6 +8,9 @@ import type { ByteReader } from "./byte-reader.js";
 import { copyBytes, wipe } from "./bytes.js";
 import { ServiceError } from "./errors.js";
 
+/** Of one content: a mebibyte in chunks of 256 bytes. A million of one byte each would cost more than they carry. */
+const MAX_CHUNKS = 4_096;
+
 /** A structural refusal. */
 export const malformed = (message: string): ServiceError => new ServiceError("ERR_BHTTP_MALFORMED", message);
 
@@ -44,10 +47,12 @@ export const indeterminateLength: Framing = {
     return fields;
   },
   content(reader, maxBytes) {
-    // One buffer for all chunks: a million chunks of one byte must not become a million objects.
     const content = new Uint8Array(Math.min(reader.remaining, maxBytes));
     let filled = 0;
+    let chunks = 0;
     for (let length = reader.varint(); length !== 0; length = reader.varint()) {
+      chunks += 1;
+      if (chunks > MAX_CHUNKS) throw malformed(`expected at most ${MAX_CHUNKS} chunks of content`);
       assertContentLength(filled + length, maxBytes);
       content.set(reader.take(length), filled);
       filled += length;
