@@ -5,19 +5,19 @@
  *
  * AWS's reader walks the sections one after the other, QEMU's follows the table of offsets. So that one file cannot be
  * two images, the table must describe exactly the sections that follow the header, in order and without gaps, to the end
- * of the file. Refused besides: other versions, section types out of the list, a second kernel, command line, signature
- * or metadata section, an image without kernel, command line or ramdisk.
+ * of the file. AWS's reader measures the sections as they come, so kernel, command line and ramdisks must come in this
+ * order, as every builder writes them. Refused besides: other versions, section types out of the list, a second kernel,
+ * command line, signature or metadata section, an image without kernel, command line or ramdisk.
  *
- * Reading does not judge: a wrong CRC-32 is reported (`crcOk`), the signature is not verified, the flags and sizes for the
- * virtual machine are handed on as they are. Only kernel, command line and ramdisks are measured.
+ * Reading does not judge: a wrong CRC-32 is reported (`crcOk`, `assertEifCrc`), the signature is for eif-signature.ts to
+ * verify, the flags and sizes for the virtual machine are handed on as they are. Only kernel, command line and ramdisks are
+ * measured.
  */
 import { extendPcr, zeroPcr } from "./attestation/pcr.js";
-import { concatBytes, utf8 } from "./bytes.js";
-import type { CborValue } from "./cbor.js";
-import { decodeCbor } from "./cbor.js";
+import { concatBytes, copyBytes, utf8 } from "./bytes.js";
 import { crc32 } from "./crc32.js";
+import { signingCertificateOf } from "./eif-signature-section.js";
 import { ServiceError } from "./errors.js";
-import { decodePem } from "./pem.js";
 
 export const EIF_HEADER_BYTES = 548;
 export const EIF_SECTION_HEADER_BYTES = 12;
@@ -27,8 +27,9 @@ export const EIF_VERSION = 4;
 export const EIF_SECTION_TYPES = ["invalid", "kernel", "cmdline", "ramdisk", "signature", "metadata"] as const;
 
 const MAGIC = utf8(".eif");
-/** A certificate and an ES512 signature, as arrays of one- and two-byte integers, take about 5 KiB. */
-const MAX_SIGNATURE_SECTION_BYTES = 64 * 1024;
+/** What `docker inspect` says of the image makes up most of it: some KiB. */
+const MAX_METADATA_BYTES = 1024 * 1024;
+const MAX_METADATA_DEPTH = 64;
 
 export type EifSectionType = Exclude<(typeof EIF_SECTION_TYPES)[number], "invalid">;
 
@@ -143,6 +144,19 @@ function assertBootable(sections: readonly EifSection[]): void {
   if (count("ramdisk") === 0) throw malformed("expected at least one ramdisk section");
   if (count("signature") > 1) throw malformed("expected at most one signature section");
   if (count("metadata") > 1) throw malformed("expected at most one metadata section");
+  const measured = sections.map(({ type }) => type).filter((type) => type !== "signature" && type !== "metadata");
+  if (measured[0] !== "kernel" || measured[1] !== "cmdline") {
+    throw malformed("expected kernel, command line and ramdisks in this order");
+  }
+}
+
+/**
+ * Asserts that the file is the one that its CRC-32 was computed for. That finds damage; whoever changes a file on purpose
+ * computes it anew.
+ * @throws ServiceError ERR_EIF_CRC
+ */
+export function assertEifCrc({ crcOk }: Eif): void {
+  if (!crcOk) throw new ServiceError("ERR_EIF_CRC", "the CRC-32 of the file is not the one in its header");
 }
 
 /**
@@ -152,12 +166,9 @@ function assertBootable(sections: readonly EifSection[]): void {
  */
 export async function measureEif(eif: Eif): Promise<ImageMeasurements> {
   const contentsOf = (type: EifSectionType) => eif.sections.filter((s) => s.type === type).map((s) => s.bytes);
-  return measureImage({
-    kernel: concatBytes(...contentsOf("kernel")),
-    cmdline: concatBytes(...contentsOf("cmdline")),
-    ramdisks: contentsOf("ramdisk"),
-    signingCertificateDer: signingCertificateOf(eif),
-  });
+  const [[kernel], [cmdline], ramdisks] = [contentsOf("kernel"), contentsOf("cmdline"), contentsOf("ramdisk")];
+  if (kernel === undefined || cmdline === undefined) throw new TypeError("unreachable: parseEif takes no such image");
+  return measureImage({ kernel, cmdline, ramdisks, signingCertificateDer: signingCertificateOf(eif) });
 }
 
 /**
@@ -165,64 +176,52 @@ export async function measureEif(eif: Eif): Promise<ImageMeasurements> {
  * PCR0 covers kernel, command line and all ramdisks; PCR1 kernel, command line and the first ramdisk; PCR2 the other
  * ramdisks; PCR8 the signing certificate. PCR0 is over the concatenation: only together with 1 and 2 does it say where
  * one part ends and the next begins.
- * Takes memory for one copy of the image.
+ * Takes memory for one copy of the image, and what WebCrypto takes for one digest at a time.
  * @throws TypeError when there is no ramdisk
  */
 export async function measureImage(image: ImageParts): Promise<ImageMeasurements> {
   const { kernel, cmdline, ramdisks, signingCertificateDer } = image;
-  const [base, ...application] = ramdisks;
+  const [base] = ramdisks;
   if (base === undefined) throw new TypeError("an enclave image has at least one ramdisk");
-  const [pcr0, pcr1, pcr2] = await Promise.all([
-    measure(kernel, cmdline, ...ramdisks),
-    measure(kernel, cmdline, base),
-    measure(...application),
-  ]);
+  const whole = concatBytes(kernel, cmdline, ...ramdisks);
+  const application = kernel.length + cmdline.length + base.length;
+  const pcr0 = await measure(whole);
+  const pcr1 = await measure(whole.subarray(0, application));
+  const pcr2 = await measure(whole.subarray(application));
   if (signingCertificateDer === undefined) return { pcr0, pcr1, pcr2 };
-  return { pcr0, pcr1, pcr2, pcr8: await measure(signingCertificateDer) };
+  return { pcr0, pcr1, pcr2, pcr8: await measure(copyBytes(signingCertificateDer)) };
 }
 
-async function measure(...content: readonly Uint8Array[]): Promise<Uint8Array<ArrayBuffer>> {
-  const digest = await crypto.subtle.digest("SHA-384", concatBytes(...content));
-  return extendPcr(zeroPcr(), new Uint8Array(digest));
-}
-
-/**
- * DER of the certificate in the signature section, or undefined for an unsigned image. The section is a CBOR array of one
- * map {signing_certificate, signature}, both as arrays of integers, the certificate in PEM.
- * @throws ServiceError ERR_EIF_MALFORMED, ERR_CBOR_MALFORMED
- */
-export function signingCertificateOf(eif: Eif): Uint8Array<ArrayBuffer> | undefined {
-  const section = eif.sections.find(({ type }) => type === "signature");
-  if (section === undefined) return undefined;
-  const signatures = decodeCbor(section.bytes, { maxBytes: MAX_SIGNATURE_SECTION_BYTES });
-  if (!Array.isArray(signatures) || signatures.length !== 1) throw malformed("expected exactly one image signature");
-  const [signature] = signatures;
-  if (!(signature instanceof Map)) throw malformed("the image signature is not a map");
-  const pem = new TextDecoder().decode(bytesOfIntegers(signature.get("signing_certificate")));
-  const der = decodePem(pem, "CERTIFICATE");
-  if (der === undefined) throw malformed("signing_certificate is not one certificate in PEM");
-  return der;
-}
-
-function bytesOfIntegers(value: CborValue | undefined): Uint8Array {
-  const isByte = (n: CborValue) => typeof n === "number" && Number.isInteger(n) && n >= 0 && n <= 255;
-  if (!Array.isArray(value) || !value.every(isByte)) throw malformed("signing_certificate is not an array of bytes");
-  return Uint8Array.from(value, Number);
+async function measure(content: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
+  return extendPcr(zeroPcr(), new Uint8Array(await crypto.subtle.digest("SHA-384", content)));
 }
 
 /**
  * The metadata section (image name and version, build tool, custom fields), or undefined when there is none. Nobody
  * measures or signs it.
- * @throws ServiceError ERR_EIF_MALFORMED when it is not JSON
+ * @throws ServiceError ERR_EIF_MALFORMED when it is not JSON, longer than 1 MiB or nested deeper than 64 levels
  */
 export function metadataOf(eif: Eif): unknown {
   const section = eif.sections.find(({ type }) => type === "metadata");
   if (section === undefined) return undefined;
+  if (section.bytes.length > MAX_METADATA_BYTES) throw malformed(`metadata is longer than ${MAX_METADATA_BYTES} bytes`);
+  const metadata = parseMetadata(section.bytes);
+  // JSON.parse takes any depth; who walks over the result, JSON.stringify for one, has a stack
+  if (!isWithinDepth(metadata, MAX_METADATA_DEPTH)) throw malformed("metadata is nested too deeply");
+  return metadata;
+}
+
+function parseMetadata(bytes: Uint8Array): unknown {
   try {
-    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(section.bytes));
+    return JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes));
   } catch (cause) {
     throw new ServiceError("ERR_EIF_MALFORMED", "the metadata section is not JSON", { cause });
   }
+}
+
+function isWithinDepth(value: unknown, depth: number): boolean {
+  if (typeof value !== "object" || value === null) return true;
+  return depth > 0 && Object.values(value).every((inner) => isWithinDepth(inner, depth - 1));
 }
 
 const malformed = (message: string): ServiceError => new ServiceError("ERR_EIF_MALFORMED", message);

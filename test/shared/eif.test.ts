@@ -4,14 +4,8 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { concatBytes, toHex, utf8 } from "../../shared/bytes.js";
 import { crc32 } from "../../shared/crc32.js";
-import {
-  EIF_HEADER_BYTES,
-  measureEif,
-  measureImage,
-  metadataOf,
-  parseEif,
-  signingCertificateOf,
-} from "../../shared/eif.js";
+import { EIF_HEADER_BYTES, measureEif, measureImage, metadataOf, parseEif } from "../../shared/eif.js";
+import { signingCertificateOf } from "../../shared/eif-signature-section.js";
 import { ServiceError } from "../../shared/errors.js";
 import type { EifSource, SectionSource } from "../support/eif-builder.js";
 import { buildEif, parts, plainSections, SECTION, signatureSection, toPem } from "../support/eif-builder.js";
