@@ -32,6 +32,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./inspect.js")).inspect,
   },
   {
+    name: "pcrs",
+    summary: "the PCRs of an EIF, as a KMS key policy and a client's policy want them",
+    load: async () => (await import("./pcrs.js")).pcrs,
+  },
+  {
     name: "cms",
     summary: "open a CiphertextForRecipient with a private key",
     load: async () => (await import("./cms.js")).cms,

@@ -1,10 +1,12 @@
-/** The contents of each format that `nitro-decrypt inspect` knows, as lines for people and as JSON. Nothing is judged. */
+/**
+ * The contents of each format that `nitro-decrypt inspect` knows, as lines for people and as JSON. Nothing is judged, but
+ * for an image's CRC and signature: image-inspection.ts.
+ */
 import { parseAttestationDocument } from "../shared/attestation/document.js";
 import { AWS_NITRO_ENCLAVES_ROOT_G1 } from "../shared/attestation/trust-anchor.js";
 import { digest, isAllZero, toHex } from "../shared/bytes.js";
 import { parseCiphertextForRecipient } from "../shared/cms.js";
-import type { Eif, ImageMeasurements } from "../shared/eif.js";
-import { measureEif, metadataOf, parseEif } from "../shared/eif.js";
+import type { ServiceError } from "../shared/errors.js";
 import { toServiceError } from "../shared/errors.js";
 import { parseCertificate } from "../shared/x509.js";
 import type { CertificateDates } from "./attestation-report.js";
@@ -14,9 +16,15 @@ import type { Line } from "./report.js";
 
 export interface Inspection {
   readonly title: string;
+  /** What was checked of it, for the title line. */
+  readonly checked: string;
   readonly lines: readonly Line[];
   readonly json: Readonly<Record<string, unknown>>;
+  /** What is wrong with it, if something was checked and does not hold: it is shown all the same. */
+  readonly refusal?: ServiceError | undefined;
 }
+
+const NOTHING_CHECKED = "nothing of it is verified";
 
 /** @throws ServiceError with the code of the layer that is malformed */
 export async function inspectAttestation(bytes: Uint8Array): Promise<Inspection> {
@@ -30,6 +38,7 @@ export async function inspectAttestation(bytes: Uint8Array): Promise<Inspection>
   const debug = isAllZero(document.pcrs.get(0) ?? new Uint8Array());
   return {
     title: "an attestation document",
+    checked: NOTHING_CHECKED,
     lines: [
       ["size", `${bytes.length} bytes`],
       ["module", document.moduleId],
@@ -73,6 +82,7 @@ export function inspectEnvelope(bytes: Uint8Array): Inspection {
   const { subjectKeyIdentifier, encryptedKey, iv, ciphertext } = parseCiphertextForRecipient(bytes);
   return {
     title: "a CiphertextForRecipient",
+    checked: NOTHING_CHECKED,
     lines: [
       ["size", `${bytes.length} bytes`],
       ["recipient", `${toHex(subjectKeyIdentifier)} (SHA-256 of the public key's SubjectPublicKeyInfo)`],
@@ -107,6 +117,7 @@ export function inspectKmsCiphertext(bytes: Uint8Array): Inspection {
     : [["content", "not of the usual form"]];
   return {
     title: "a ciphertext of AWS KMS, by its outer shape, which AWS does not document",
+    checked: NOTHING_CHECKED,
     lines: [
       ["size", `${bytes.length} bytes`],
       ["prefix", prefix],
@@ -125,55 +136,3 @@ export function inspectKmsCiphertext(bytes: Uint8Array): Inspection {
     },
   };
 }
-
-/** @throws ServiceError ERR_EIF_MALFORMED, ERR_CBOR_MALFORMED */
-export async function inspectImage(bytes: Uint8Array): Promise<Inspection> {
-  const eif = parseEif(bytes);
-  const metadata = metadataOf(eif);
-  const pcrs = pcrsOf(await measureEif(eif));
-  return {
-    title: "an enclave image file (EIF)",
-    lines: [
-      ["size", `${bytes.length} bytes`],
-      ["version", `${eif.header.version}, ${eif.header.architecture}, flags ${eif.header.flags}`],
-      ["defaults", `${eif.header.defaultMemoryBytes} bytes of memory, ${eif.header.defaultCpus} CPUs`],
-      [
-        "CRC-32",
-        `${hex32(eif.header.crc32)}, ${eif.crcOk ? "which is that of the file" : "which is NOT that of the file"}`,
-      ],
-      ...eif.sections.map(
-        (section, i): Line => [
-          i === 0 ? "sections" : "",
-          `${section.type.padEnd(9)} ${section.bytes.length} bytes at ${section.offset}`,
-        ],
-      ),
-      ...Object.entries(pcrs).map(([index, value]): Line => [`PCR${index}`, value]),
-      ["signed", 8 in pcrs ? "yes (PCR8 is that of the certificate; the signature is not checked)" : "no"],
-      ["metadata", metadata === undefined ? "none" : JSON.stringify(metadata)],
-    ],
-    json: { kind: "eif", verified: false, bytes: bytes.length, ...imageToJson(eif), pcrs, metadata: metadata ?? null },
-  };
-}
-
-const pcrsOf = ({ pcr0, pcr1, pcr2, pcr8 }: ImageMeasurements): Readonly<Record<number, string>> => ({
-  0: toHex(pcr0),
-  1: toHex(pcr1),
-  2: toHex(pcr2),
-  ...(pcr8 && { 8: toHex(pcr8) }),
-});
-
-/** JSON has no 64-bit integers: memory and CPUs are decimal text. */
-const imageToJson = ({ header, sections, crcOk }: Eif) => ({
-  header: {
-    version: header.version,
-    flags: header.flags,
-    architecture: header.architecture,
-    defaultMemoryBytes: String(header.defaultMemoryBytes),
-    defaultCpus: String(header.defaultCpus),
-    crc32: hex32(header.crc32),
-  },
-  crcOk,
-  sections: sections.map(({ type, flags, offset, bytes }) => ({ type, flags, offset, bytes: bytes.length })),
-});
-
-const hex32 = (value: number): string => value.toString(16).padStart(8, "0");

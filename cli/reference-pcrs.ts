@@ -1,6 +1,6 @@
 /**
- * Reference values in a file: what `nitro-cli build-enclave` prints (`{"Measurements": {"PCR0": …}}`), or the PCRs
- * themselves (`{"PCR0": …, "PCR16": …}`).
+ * Reference values in a file: what `nitro-decrypt pcrs --json` prints (`{"pcrs": {"0": …, "16": …}}`), what
+ * `nitro-cli build-enclave` prints (`{"Measurements": {"PCR0": …}}`), or the PCRs themselves (`{"PCR0": …, "PCR16": …}`).
  */
 import { z } from "zod";
 import type { EnclavePcrs } from "../client/policy.js";
@@ -15,6 +15,9 @@ const PCR_NAME = /^PCR([0-9]|[12][0-9]|3[01])$/;
 
 const measurements = z.record(z.string(), z.string());
 const file = z.union([
+  z
+    .looseObject({ pcrs: measurements })
+    .transform(({ pcrs }) => Object.fromEntries(Object.entries(pcrs).map(([index, value]) => [`PCR${index}`, value]))),
   z
     .object({ Measurements: measurements })
     .catchall(z.unknown())

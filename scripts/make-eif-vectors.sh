@@ -56,7 +56,8 @@ image signed-p256 x86_64 p256.key p256.pem base application
 image signed-p384 x86_64 p384.key p384.pem base application
 image signed-p521-arm64 aarch64 p521.key p521.pem base application another
 image signed-v1-certificate x86_64 issued.key issued.pem base application
-image signed-later x86_64 later:p384.key p384.pem base application
+image signed-later x86_64 -,p384.key -,p384.pem base application
+image signed-again x86_64 p256.key,p384.key p256.pem,p384.pem base application
 
 # What the crate printed, one object an image.
 node -e '

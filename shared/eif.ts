@@ -5,9 +5,11 @@
  *
  * AWS's reader walks the sections one after the other, QEMU's follows the table of offsets. So that one file cannot be
  * two images, the table must describe exactly the sections that follow the header, in order and without gaps, to the end
- * of the file. AWS's reader measures the sections as they come, so kernel, command line and ramdisks must come in this
- * order, as every builder writes them. Refused besides: other versions, section types out of the list, a second kernel,
- * command line, signature or metadata section, an image without kernel, command line or ramdisk.
+ * of the file; but for the size of a signature, which AWS's signer leaves as it was when it signs again, and which no
+ * reader goes by: AWS's ignores the table, QEMU's refuses the file. AWS's reader measures the sections as they come, so
+ * kernel, command line and ramdisks must come in this order, as every builder writes them. Refused besides: other versions,
+ * section types out of the list, a second kernel, command line, signature or metadata section, an image without kernel,
+ * command line or ramdisk.
  *
  * Reading does not judge: a wrong CRC-32 is reported (`crcOk`, `assertEifCrc`), the signature is for eif-signature.ts to
  * verify, the flags and sizes for the virtual machine are handed on as they are. Only kernel, command line and ramdisks are
@@ -29,7 +31,8 @@ export const EIF_SECTION_TYPES = ["invalid", "kernel", "cmdline", "ramdisk", "si
 const MAGIC = utf8(".eif");
 /** What `docker inspect` says of the image makes up most of it: some KiB. */
 const MAX_METADATA_BYTES = 1024 * 1024;
-const MAX_METADATA_DEPTH = 64;
+/** How deep AWS's JSON reader goes. */
+const MAX_METADATA_DEPTH = 128;
 
 export type EifSectionType = Exclude<(typeof EIF_SECTION_TYPES)[number], "invalid">;
 
@@ -117,7 +120,9 @@ function readSections(view: DataView, count: number, bytes: Uint8Array): EifSect
     if (view.getBigUint64(28 + 8 * i) !== BigInt(offset)) {
       throw malformed(`section ${i} does not start where the one before it ends`);
     }
-    if (view.getBigUint64(284 + 8 * i) !== BigInt(section.bytes.length)) {
+    const sizeInTable = view.getBigUint64(284 + 8 * i);
+    // aws-nitro-enclaves-image-format 0.8.1, write_signature: signing again leaves the old signature's size in the table
+    if (section.type !== "signature" && sizeInTable !== BigInt(section.bytes.length)) {
       throw malformed(`section ${i} has another size in the table than in its header`);
     }
     sections.push(section);
@@ -199,7 +204,7 @@ async function measure(content: Uint8Array<ArrayBuffer>): Promise<Uint8Array<Arr
 /**
  * The metadata section (image name and version, build tool, custom fields), or undefined when there is none. Nobody
  * measures or signs it.
- * @throws ServiceError ERR_EIF_MALFORMED when it is not JSON, longer than 1 MiB or nested deeper than 64 levels
+ * @throws ServiceError ERR_EIF_MALFORMED when it is not JSON, longer than 1 MiB or nested deeper than 128 levels
  */
 export function metadataOf(eif: Eif): unknown {
   const section = eif.sections.find(({ type }) => type === "metadata");
