@@ -27,8 +27,9 @@ stdin is a ciphertext of AWS KMS, or a message of the AWS Encryption SDK with ke
 
   --url URL            http://HOST:PORT or https://…: the parent's HTTP API, by sealed requests;
                        tls://HOST:PORT: the parent's TLS pass-through, for messages of any size
-  --pcrs FILE          JSON with the PCRs that the enclave must have, as nitro-cli prints them, and
-                       with PCR16, its configuration: {"PCR0": "…", …, "PCR16": "…"}
+  --pcrs FILE          JSON with the PCRs that the enclave must have, as "nitro-decrypt pcrs --json" or
+                       nitro-cli prints them, and with PCR16, its configuration:
+                       {"PCR0": "…", …, "PCR16": "…"}
   --any-configuration  take PCR0, 1 and 2 alone: the configuration decides who may do what, and
                        whoever runs the enclave then chooses it
   --token FILE         the caller's token

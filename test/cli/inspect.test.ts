@@ -6,11 +6,14 @@ import { measureImage } from "../../shared/eif.js";
 import { createDocumentMaker } from "../../simulator/nsm/document.js";
 import { INSTANCE_ID, NOW, testPki } from "../simulator/fixtures.js";
 import { encodeEnvelope, seal } from "../support/cms-builder.js";
-import { buildEif, parts, plainSections, SECTION, signatureSection, toPem } from "../support/eif-builder.js";
+import { buildEif, parts } from "../support/eif-builder.js";
+import { changeByte, eifVectors, readVector, VECTORS_EXPIRED, VECTORS_VALID } from "../support/eif-vectors.js";
 import { recordedIo } from "../support/io.js";
 
-async function run(input: Uint8Array, ...options: readonly string[]) {
-  const io = recordedIo({ input });
+const run = (input: Uint8Array, ...options: readonly string[]) => runAt(NOW, input, ...options);
+
+async function runAt(now: Date, input: Uint8Array, ...options: readonly string[]) {
+  const io = recordedIo({ input, now: () => now });
   const exitCode = await inspect.run(["-", ...options], io);
   return { exitCode, out: io.out, err: io.err };
 }
@@ -146,39 +149,76 @@ describe("a ciphertext of AWS KMS", () => {
 });
 
 describe("an enclave image file", () => {
-  const certificate = new Uint8Array(500).fill(0x33);
-  const signature = { type: SECTION.signature, data: signatureSection(toPem("CERTIFICATE", certificate)) };
-
   test("is decoded and measured", async () => {
-    const { pcr0, pcr1, pcr2, pcr8 } = await measureImage({
+    const { pcr0, pcr1, pcr2 } = await measureImage({
       kernel: parts.kernel,
       cmdline: parts.cmdline,
       ramdisks: [parts.base, parts.application],
-      signingCertificateDer: certificate,
     });
-    const json = await jsonOf(buildEif({ sections: [...plainSections, signature] }));
+    const json = await jsonOf(buildEif());
     expect(json).toMatchObject({ kind: "eif", verified: false, crcOk: true, metadata: { ImageName: "test" } });
-    expect(json.pcrs).toEqual({ 0: toHex(pcr0), 1: toHex(pcr1), 2: toHex(pcr2), 8: toHex(pcr8 ?? new Uint8Array()) });
+    expect(json).toMatchObject({ pcrs: { 0: toHex(pcr0), 1: toHex(pcr1), 2: toHex(pcr2) }, signature: null });
     expect(json.sections.map(({ type }: { type: string }) => type)).toEqual([
-      ...["kernel", "cmdline", "metadata", "ramdisk", "ramdisk", "signature"],
+      ...["kernel", "cmdline", "metadata", "ramdisk", "ramdisk"],
     ]);
     expect(json.header).toMatchObject({ version: 4, architecture: "x86_64", defaultMemoryBytes: "536870912" });
   });
 
-  test("says for people what is there, and that the signature is not checked", async () => {
-    const { exitCode, out } = await run(buildEif({ sections: [...plainSections, signature] }));
+  test("says for people what is there, and that it has no signature", async () => {
+    const { exitCode, out } = await run(buildEif());
     expect(exitCode).toBe(0);
+    expect(out).toMatch(/^an enclave image file \(EIF\); its CRC-32 and its signature are checked/);
     expect(out).toMatch(/^CRC-32 +[0-9a-f]{8}, which is that of the file$/m);
     expect(out).toMatch(/^sections +kernel +700 bytes at 548$/m);
-    expect(out).toMatch(/^PCR8 +[0-9a-f]{96}$/m);
-    expect(out).toContain("the signature is not checked");
+    expect(out).toMatch(/^signature +none$/m);
+    expect(out).not.toContain("PCR8");
   });
 
-  test("that is unsigned has no PCR8, and one whose CRC is wrong is shown all the same", async () => {
-    const { exitCode, out } = await run(buildEif({ crc: 0 }));
+  test.each(eifVectors)("$file has the PCRs that AWS's crate printed", async ({ file, signed, measurements }) => {
+    const json = JSON.parse((await runAt(VECTORS_VALID, readVector(file), "--json")).out);
+    const { PCR0, PCR1, PCR2, PCR8 } = measurements;
+    expect(json.pcrs).toEqual({ 0: PCR0, 1: PCR1, 2: PCR2, ...(PCR8 && { 8: PCR8 }) });
+    expect(json.signature?.valid ?? false).toBe(signed);
+    expect(json).not.toHaveProperty("error");
+  });
+
+  test("that is signed shows the signer, with the dates", async () => {
+    const { exitCode, out } = await runAt(VECTORS_VALID, readVector("signed-p521-arm64.eif"));
     expect(exitCode).toBe(0);
-    expect(out).not.toContain("PCR8");
+    expect(out).toMatch(/^PCR8 +[0-9a-f]{96}$/m);
+    expect(out).toMatch(/^signature +valid: ES512 over this PCR0/m);
+    expect(out).toMatch(/^signer +C=DE,O=Nobody\\, Inc\.,CN=EIF test p521$/m);
+    expect(out).toMatch(/^ +SHA-256 [0-9a-f]{64}$/m);
+    const json = JSON.parse((await runAt(VECTORS_VALID, readVector("signed-p521-arm64.eif"), "--json")).out);
+    expect(json.signature).toMatchObject({ valid: true, algorithm: "ES512", certificate: { current: true } });
+  });
+
+  test("whose certificate has expired is shown so, and not refused", async () => {
+    const { exitCode, out } = await runAt(VECTORS_EXPIRED, readVector("signed-p256.eif"));
+    expect(exitCode).toBe(0);
+    expect(out).toContain("which is NOT now: nitro-cli does not start");
+    const json = JSON.parse((await runAt(VECTORS_EXPIRED, readVector("signed-p256.eif"), "--json")).out);
+    expect(json.signature.certificate.current).toBe(false);
+  });
+
+  test("whose CRC is wrong is shown, and refused", async () => {
+    const { exitCode, out, err } = await run(buildEif({ crc: 0 }));
+    expect(exitCode).toBe(1);
     expect(out).toContain("which is NOT that of the file");
+    expect(err).toBe("nitro-decrypt inspect: ERR_EIF_CRC: the CRC-32 of the file is not the one in its header\n");
+    const json = JSON.parse((await run(buildEif({ crc: 0 }), "--json")).out);
+    expect(json).toMatchObject({ crcOk: false, error: { code: "ERR_EIF_CRC" } });
+  });
+
+  test("whose signature is of another image is shown, and refused", async () => {
+    const image = changeByte("signed-p384.eif", "ramdisk", 0);
+    const { exitCode, out, err } = await runAt(VECTORS_VALID, image);
+    expect(exitCode).toBe(1);
+    expect(out).toMatch(/^signature +NOT valid: ERR_EIF_SIGNATURE: /m);
+    expect(err).toContain("inspect: ERR_EIF_SIGNATURE: ");
+    const json = JSON.parse((await runAt(VECTORS_VALID, image, "--json")).out);
+    expect(json.error.code).toBe("ERR_EIF_SIGNATURE");
+    expect(json.signature).toEqual({ valid: false, error: json.error });
   });
 
   test("that is malformed is refused with its code", async () => {
@@ -201,9 +241,9 @@ describe("something else", () => {
     }
   });
 
-  test("--help says that nothing is verified", async () => {
+  test("--help says that nothing else is verified", async () => {
     const io = recordedIo();
     expect(await inspect.run(["--help"], io)).toBe(0);
-    expect(io.out).toContain("Nothing is verified");
+    expect(io.out).toContain("Nothing else is verified");
   });
 });

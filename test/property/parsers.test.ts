@@ -22,6 +22,7 @@ import { parseCertificate } from "../../shared/x509.js";
 import { createPlatform, present } from "../support/attestation.js";
 import { encodeEnvelope, seal } from "../support/cms-builder.js";
 import { buildEif } from "../support/eif-builder.js";
+import { buildSignedEif } from "../support/eif-signer.js";
 import { mutated, randomBytes } from "../support/mutate.js";
 
 const SEED = Number(process.env.SEED ?? 20261123);
@@ -62,7 +63,7 @@ const PARSERS: Readonly<Record<string, Parser>> = {
   assertRsa2048Spki: { samples: ["spki"], parse: assertRsa2048Spki },
   parseCiphertextForRecipient: { samples: ["indefinite cms", "definite cms"], parse: parseCiphertextForRecipient },
   parseEif: {
-    samples: ["eif"],
+    samples: ["eif", "signed eif"],
     parse: (bytes) => {
       const eif = parseEif(bytes);
       signingCertificateOf(eif);
@@ -133,6 +134,7 @@ async function documentSamples() {
     "definite payload": parseAttestationDocument(definite).cose.payload,
     certificate: platform.maker.leaf.certificateDer,
     root: platform.pki.root.certificateDer,
+    "signed eif": await buildSignedEif(),
   };
 }
 

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { concatBytes, toHex, utf8 } from "../../shared/bytes.js";
 import { crc32 } from "../../shared/crc32.js";
-import { EIF_HEADER_BYTES, measureEif, measureImage, metadataOf, parseEif } from "../../shared/eif.js";
+import { assertEifCrc, EIF_HEADER_BYTES, measureEif, measureImage, metadataOf, parseEif } from "../../shared/eif.js";
 import { signingCertificateOf } from "../../shared/eif-signature-section.js";
 import { ServiceError } from "../../shared/errors.js";
 import type { EifSource, SectionSource } from "../support/eif-builder.js";
@@ -73,6 +73,8 @@ describe("reading", () => {
   });
 });
 
+const inOrder = (...indexes: readonly number[]) => indexes.flatMap((i) => plainSections.slice(i, i + 1));
+
 /** Each is one change to an image that is read. */
 const refusals: readonly (readonly [string, EifSource])[] = [
   ["another magic", { magic: ".elf" }],
@@ -98,6 +100,9 @@ const refusals: readonly (readonly [string, EifSource])[] = [
   ["two kernels", { sections: [...plainSections, { type: SECTION.kernel, data: kernel }] }],
   ["no command line", { sections: plainSections.filter(({ type }) => type !== SECTION.cmdline) }],
   ["two command lines", { sections: [...plainSections, { type: SECTION.cmdline, data: cmdline }] }],
+  ["the command line before the kernel", { sections: inOrder(1, 0, 2, 3, 4) }],
+  ["a ramdisk before the kernel", { sections: inOrder(3, 0, 1, 2, 4) }],
+  ["a ramdisk before the command line", { sections: inOrder(0, 3, 1, 2, 4) }],
   ["no ramdisk", { sections: plainSections.slice(0, 3) }],
   [
     "two signature sections",
@@ -140,6 +145,44 @@ describe("what is refused", () => {
       }
     });
     fc.assert(mutate, { seed: 2, numRuns: 10_000 });
+  });
+});
+
+describe("the table's size of a signature", () => {
+  test("may be another: AWS's signer leaves it as it was when it signs again", () => {
+    const signature = { type: SECTION.signature, data: new Uint8Array(9), tableSize: 8n };
+    expect(parseEif(buildEif({ sections: [...plainSections, signature] })).sections[5]?.bytes).toHaveLength(9);
+    const elsewhere = { ...signature, tableOffset: 548n };
+    expect(() => parseEif(buildEif({ sections: [...plainSections, elsewhere] }))).toThrowCode("ERR_EIF_MALFORMED");
+  });
+});
+
+describe("metadata", () => {
+  const metadataIn = (text: string) => metadataOf(parseEif(buildEif(replaceAt(2, { data: utf8(text) }))));
+  const nested = (depth: number) => `${"[".repeat(depth)}${"]".repeat(depth)}`;
+
+  test("is JSON of any kind, wherever it stands", () => {
+    expect(metadataIn("[1]")).toEqual([1]);
+    expect(metadataOf(parseEif(buildEif({ sections: inOrder(2, 0, 1, 3, 4) })))).toMatchObject({ ImageName: "test" });
+    expect(metadataIn(nested(128))).toBeDefined();
+    expect(metadataIn(`"${"x".repeat(2 ** 20 - 2)}"`)).toHaveLength(2 ** 20 - 2);
+  });
+
+  test.each([
+    ["no JSON", "{"],
+    ["a byte order mark", "\ufeff{}"],
+    ["deeper than 128 levels", nested(129)],
+    ["so deep that a stack would not do", nested(400_000)],
+    ["longer than 1 MiB", `"${"x".repeat(2 ** 20 - 1)}"`],
+  ])("refuses %s", (_, text) => {
+    expect(() => metadataIn(text)).toThrowCode("ERR_EIF_MALFORMED");
+  });
+});
+
+describe("the CRC", () => {
+  test("that is another is refused by who asks for it", () => {
+    expect(() => assertEifCrc(parseEif(buildEif()))).not.toThrow();
+    expect(() => assertEifCrc(parseEif(buildEif({ crc: 1 })))).toThrowCode("ERR_EIF_CRC");
   });
 });
 
