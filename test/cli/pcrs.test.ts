@@ -8,6 +8,8 @@ import { CheckedEnclavePolicy } from "../../client/policy.js";
 import { pcr16OfConfiguration } from "../../shared/attestation/pcr.js";
 import { checkPolicy } from "../../shared/attestation/policy.js";
 import { toHex } from "../../shared/bytes.js";
+import { authorize } from "../../simulator/kms/authorization.js";
+import { compileKeyPolicy } from "../../simulator/kms/policy/compile.js";
 import { buildEif } from "../support/eif-builder.js";
 import {
   changeByte,
@@ -68,6 +70,30 @@ describe("the PCRs of an image", () => {
     const example = { nonce: Uint8Array.of(1), userData: Uint8Array.of(1) };
     const policy = new CheckedEnclavePolicy({ ...clientPolicy, ...rest }).with(example);
     expect([...(checkPolicy(policy).alternatives[0]?.keys() ?? [])]).toEqual([0, 1, 2, 8, 16]);
+  });
+
+  test("the condition lets that enclave decrypt in the simulated KMS, and none that differs in one PCR", async () => {
+    const { keyPolicyCondition } = JSON.parse(
+      (await runFile("signed-p384.eif", "--json", "--config", configuration)).out,
+    );
+    const arn = "arn:aws:kms:us-east-1:111122223333:key/1234";
+    const roleArn = "arn:aws:iam::111122223333:role/parent";
+    const statement = { Effect: "Allow", Principal: { AWS: roleArn }, Action: "kms:Decrypt", Resource: "*" };
+    const policy = { Version: "2012-10-17", Statement: [{ ...statement, Condition: keyPolicyCondition }] };
+    const keyPolicy = compileKeyPolicy(JSON.stringify(policy));
+    const session = { kind: "session", arn: "arn:aws:sts::111122223333:assumed-role/parent/i-1", roleArn } as const;
+    const principal = { ...session, accountId: "111122223333", userId: "AROA:i-1", policies: [] };
+    const decide = (attested: Readonly<Record<string, string>>) => {
+      const values = new Map(Object.entries(attested).map(([key, value]) => [key.toLowerCase(), [value]]));
+      const resource = { arn, accountId: "111122223333", keyPolicy };
+      return authorize({ principal, action: "kms:Decrypt", resource, values }).reason;
+    };
+    const attested: Readonly<Record<string, string>> = keyPolicyCondition.StringEqualsIgnoreCase;
+    expect(Object.keys(attested)).toHaveLength(5);
+    expect(decide(attested)).toBe("allowed");
+    for (const key of Object.keys(attested)) {
+      expect(decide({ ...attested, [key]: "00".repeat(48) }), key).not.toBe("allowed");
+    }
   });
 
   test("the JSON is a file of reference values for decrypt", async () => {
