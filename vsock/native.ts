@@ -130,7 +130,8 @@ function folders(folder: string): string[] {
 }
 
 function addonError(reason: string, cause?: unknown): Error {
-  const advice = "`npm run build:native` builds it (cc and Node's headers are enough); unix:/path addresses need no addon";
+  const advice =
+    "`npm run build:native` builds it (cc and Node's headers are enough); unix:/path addresses need no addon";
   return Object.assign(new Error(`the vsock addon is missing: ${reason}. ${advice}`, { cause }), {
     code: "ERR_VSOCK_ADDON",
   });
