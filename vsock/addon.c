@@ -244,8 +244,6 @@ static void on_closed(uv_handle_t *handle) {
   struct endpoint *endpoint = handle->data;
   struct instance *instance = endpoint->instance;
   unlink_endpoint(endpoint);
-  if (endpoint->fd >= 0) close(endpoint->fd);
-  endpoint->fd = -1;
   notify(endpoint, EVENT_CLOSED, 0);
   release(endpoint);
   if (instance->ending && instance->first == NULL) napi_remove_async_cleanup_hook(instance->hook);
@@ -255,6 +253,8 @@ static void begin_close(struct endpoint *endpoint) {
   endpoint->closing = true;
   /* Between poll and pipe the handle closes already: on_poll_closed goes on from there. */
   if (!uv_is_closing(&endpoint->uv.handle)) uv_close(&endpoint->uv.handle, on_closed);
+  if (endpoint->fd >= 0) close(endpoint->fd); /* libuv allows that once its handle closes */
+  endpoint->fd = -1;
 }
 
 /* A new endpoint with `fd`, of which it takes possession in every case, and the value that stands for it. */

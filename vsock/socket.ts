@@ -39,6 +39,7 @@ export class VsockSocket extends Duplex {
   #readWanted = false;
   #sending: Sending | undefined;
   #finishing: Callback | undefined;
+  #shutDown = false;
   #closing: (() => void) | undefined;
   #timer: NodeJS.Timeout | undefined;
 
@@ -229,7 +230,8 @@ export class VsockSocket extends Duplex {
   }
 
   #finish(): void {
-    if (this.#handle === undefined || this.#finishing === undefined) return;
+    if (this.#handle === undefined || this.#finishing === undefined || this.#shutDown) return;
+    this.#shutDown = true;
     const status = addon().binding.shutdown(this.#handle);
     if (status < 0) this.#onShutdown(status);
   }
