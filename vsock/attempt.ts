@@ -61,7 +61,10 @@ export class Attempt {
   #begin(): void {
     const { binding } = addon();
     const handle = binding.connect(this.#target.cid, this.#target.port, this.#limits.timeoutMs);
-    if (typeof handle === "number") return this.#failed(handle);
+    if (typeof handle === "number") {
+      this.#failed(handle);
+      return;
+    }
     this.#handle = handle;
     if (!this.#referenced) binding.unref(handle);
     binding.watch(handle, (event, status) => {
@@ -71,16 +74,20 @@ export class Attempt {
 
   #ended(handle: Handle, status: number): void {
     this.#handle = undefined;
-    if (status === 0) {
-      clearTimeout(this.#deadline);
-      return this.#done(undefined, handle);
+    if (status < 0) {
+      addon().binding.close(handle);
+      this.#failed(status);
+      return;
     }
-    addon().binding.close(handle);
-    this.#failed(status);
+    clearTimeout(this.#deadline);
+    this.#done(undefined, handle);
   }
 
   #failed(errno: number): void {
-    if (!RETRIED.includes(errno) || this.#failures >= this.#limits.retries) return this.#fail(errno);
+    if (!RETRIED.includes(errno) || this.#failures >= this.#limits.retries) {
+      this.#fail(errno);
+      return;
+    }
     const most = FIRST_PAUSE_MS * 2 ** this.#failures;
     this.#failures += 1;
     this.#pause = setTimeout(() => this.#begin(), most * (0.5 + Math.random() / 2));

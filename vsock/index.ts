@@ -1,12 +1,14 @@
 /** AF_VSOCK streams for Node in the habits of node:net, and the ioctl of the Nitro Security Module. */
 
+export type { ConnectOptions } from "./connect.js";
+export { connect } from "./connect.js";
 export { addEntropy, NSM_REQUEST_MAX_BYTES, nsmRequest, setRealtimeClock } from "./device.js";
 export type { Endpoint, VsockError } from "./errors.js";
 export { assertAvailable } from "./native.js";
 export type { ListenOptions, ServerOptions } from "./server.js";
 export { createServer, VsockServer } from "./server.js";
-export type { ConnectOptions, SocketOptions } from "./socket.js";
-export { connect, VsockSocket } from "./socket.js";
+export type { SocketOptions } from "./socket.js";
+export { VsockSocket } from "./socket.js";
 
 /** To listen at: every CID of this machine. */
 export const VMADDR_CID_ANY = 0xffff_ffff;

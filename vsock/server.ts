@@ -128,13 +128,13 @@ export class VsockServer extends EventEmitter {
   }
 
   #accept(status: number): void {
-    if (status < 0) return this.#acceptFailed(status);
-    for (let count = 0; count < ACCEPTED_AT_ONCE && this.#handle !== undefined; count += 1) {
+    let failure = status;
+    for (let count = 0; failure === 0 && count < ACCEPTED_AT_ONCE && this.#handle !== undefined; count += 1) {
       const accepted = addon().binding.accept(this.#handle);
-      if (typeof accepted !== "number") this.#welcome(accepted);
-      else if (accepted === -EAGAIN) return;
-      else return this.#acceptFailed(accepted);
+      if (typeof accepted === "number") failure = accepted;
+      else this.#welcome(accepted);
     }
+    if (failure < 0 && failure !== -EAGAIN) this.#acceptFailed(failure);
   }
 
   /** Reports the failure, and gives the process time to close descriptors instead of failing over and over. */

@@ -1,47 +1,23 @@
 /** A connection over AF_VSOCK, as net.Socket is one over TCP: a Duplex with a peer, an inactivity timeout and half-close. */
 import { constants } from "node:os";
-import { addAbortSignal, Duplex } from "node:stream";
+import { Duplex } from "node:stream";
 import type { Limits } from "./attempt.js";
 import { Attempt } from "./attempt.js";
 import type { Endpoint } from "./errors.js";
-import { assertDuration, assertInteger, assertObject, assertOptionalFunction, systemError } from "./errors.js";
+import { assertDuration, assertOptionalFunction, systemError } from "./errors.js";
 import type { Handle } from "./native.js";
 import { addon, EVENT } from "./native.js";
+import { Sending } from "./sending.js";
 
 export interface SocketOptions {
   /** Whether the writable side stays open when the peer has ended its own. Default false, as in node:net. */
   readonly allowHalfOpen?: boolean | undefined;
 }
 
-export interface ConnectOptions extends SocketOptions, Endpoint {
-  /** Milliseconds within which the connection must stand, retries and all; ETIMEDOUT when it does not. Default 2000. */
-  readonly timeoutMs?: number | undefined;
-  /**
-   * How often an attempt is repeated that was reset. A listener whose backlog is full resets; so does a port on which nobody
-   * listens, and the two cannot be told apart. The pauses double from 10 ms and are jittered. Default 6: about half a second.
-   */
-  readonly retries?: number | undefined;
-  /** Destroys the socket, connected or not, with an AbortError. */
-  readonly signal?: AbortSignal | undefined;
-}
-
 type Callback = (error?: Error | null) => void;
 
-/** What is being written: pieces in their order, and how far it has come. */
-interface Sending {
-  readonly pieces: readonly Uint8Array[];
-  index: number;
-  offset: number;
-  readonly callback: Callback;
-}
-
 const HIGH_WATER_MARK = 65_536;
-const JOINED_MAX_BYTES = 32_768;
-const CID_MAX = 0xffff_ffff;
-const DEFAULT_TIMEOUT_MS = 2_000;
 const TIMEOUT_MAX_MS = 0x7fff_ffff;
-const DEFAULT_RETRIES = 6;
-const RETRIES_MAX = 30;
 const UV_EOF = -4095;
 const { ENOTCONN } = constants.errno;
 
@@ -59,8 +35,11 @@ export class VsockSocket extends Duplex {
   #handle: Handle | undefined;
   #referenced = true;
   #reading = false;
+  /** Whether the stream asked for bytes before it was connected. It does so once. */
+  #readWanted = false;
   #sending: Sending | undefined;
   #finishing: Callback | undefined;
+  #shutDown = false;
   #closing: (() => void) | undefined;
   #timer: NodeJS.Timeout | undefined;
 
@@ -136,19 +115,25 @@ export class VsockSocket extends Duplex {
   }
 
   override _read(): void {
-    if (this.#handle === undefined || this.#reading) return; // an opened socket begins to read by itself
+    if (this.#handle === undefined || this.#reading) {
+      this.#readWanted = this.connecting;
+      return;
+    }
     this.#reading = true;
     const status = addon().binding.start(this.#handle);
     if (status < 0) this.#failed(status, "read");
   }
 
   override _write(chunk: Uint8Array, _encoding: BufferEncoding, callback: Callback): void {
-    this.#sending = { pieces: [chunk], index: 0, offset: 0, callback };
+    this.#sending = new Sending([chunk], callback);
     this.#send();
   }
 
   override _writev(chunks: { chunk: Buffer }[], callback: Callback): void {
-    this.#sending = { pieces: join(chunks.map(({ chunk }) => chunk)), index: 0, offset: 0, callback };
+    this.#sending = new Sending(
+      chunks.map(({ chunk }) => chunk),
+      callback,
+    );
     this.#send();
   }
 
@@ -165,10 +150,13 @@ export class VsockSocket extends Duplex {
     this.#attempt = undefined;
     this.#sending?.callback(error ?? destroyedError());
     this.#sending = undefined;
-    if (this.#handle === undefined) return callback(error);
-    this.#closing = () => callback(error);
-    addon().binding.close(this.#handle);
+    const handle = this.#handle;
     this.#handle = undefined;
+    if (handle === undefined) callback(error);
+    else {
+      this.#closing = () => callback(error);
+      addon().binding.close(handle);
+    }
   }
 
   #opened(error: Error | undefined, handle: Handle | undefined): void {
@@ -184,7 +172,8 @@ export class VsockSocket extends Duplex {
     if (this.destroyed) return;
     this.#send();
     this.#finish();
-    if (this.readable && !this.isPaused()) this.read(0);
+    if (this.#readWanted) this._read();
+    else if (!this.isPaused()) this.read(0);
   }
 
   #on(event: number, value: number): void {
@@ -192,7 +181,7 @@ export class VsockSocket extends Duplex {
     if (event === EVENT.closed) this.#closing?.();
     else if (this.destroyed) return;
     else if (event === EVENT.read) this.#onRead(value);
-    else if (event === EVENT.written) this.#onWritten(value);
+    else if (event === EVENT.written) this.#taken(value) && this.#send();
     else if (event === EVENT.shutdown) this.#onShutdown(value);
   }
 
@@ -214,29 +203,23 @@ export class VsockSocket extends Duplex {
 
   /** Sends as much as the kernel takes now; "written" tells when to go on. */
   #send(): void {
-    while (this.#handle !== undefined && this.#sending !== undefined) {
-      const { pieces, index, offset } = this.#sending;
-      const piece = pieces[index];
-      if (piece === undefined) return this.#sent();
-      const length = addon().binding.write(this.#handle, piece, offset);
-      if (length < 0) return this.#failed(length, "write");
-      this.#advance(this.#sending, piece, length);
-      if (offset + length < piece.length) return;
+    while (this.#handle !== undefined && this.#sending?.bytes !== undefined) {
+      const { bytes, offset } = this.#sending;
+      const length = addon().binding.write(this.#handle, bytes, offset);
+      const all = offset + length === bytes.length;
+      if (!this.#taken(length) || !all) return;
     }
+    if (this.#handle !== undefined) this.#sent();
   }
 
-  #onWritten(length: number): void {
-    if (length < 0 || this.#sending === undefined) return this.#failed(length, "write");
-    this.#advance(this.#sending, this.#sending.pieces[this.#sending.index], length);
-    this.#send();
-  }
-
-  #advance(sending: Sending, piece: Uint8Array | undefined, length: number): void {
-    this.bytesWritten += length;
-    sending.offset += length;
-    if (sending.offset < (piece?.length ?? 0)) return;
-    sending.index += 1;
-    sending.offset = 0;
+  /** The kernel took `length` bytes, or failed. */
+  #taken(length: number): boolean {
+    if (length < 0) this.#failed(length, "write");
+    else {
+      this.bytesWritten += length;
+      this.#sending?.advance(length);
+    }
+    return length >= 0;
   }
 
   #sent(): void {
@@ -247,7 +230,8 @@ export class VsockSocket extends Duplex {
   }
 
   #finish(): void {
-    if (this.#handle === undefined || this.#finishing === undefined) return;
+    if (this.#handle === undefined || this.#finishing === undefined || this.#shutDown) return;
+    this.#shutDown = true;
     const status = addon().binding.shutdown(this.#handle);
     if (status < 0) this.#onShutdown(status);
   }
@@ -277,47 +261,6 @@ export class VsockSocket extends Duplex {
     return this;
   }
 }
-
-/**
- * Connects to `port` of `cid` and returns at once: the socket emits "connect" or "error", and what is written before that is
- * sent later. It says nothing about who answers, except the CID. The error's code is ECONNRESET (nobody listens), ENODEV
- * (no such CID), ETIMEDOUT (the deadline, or the kernel's), ERR_VSOCK_ADDON (the addon is missing), another of the system's,
- * or ABORT_ERR.
- * @throws TypeError ERR_INVALID_ARG_TYPE, RangeError ERR_OUT_OF_RANGE
- */
-export function connect(options: ConnectOptions, listener?: () => void): VsockSocket {
-  assertObject(options, "options");
-  const { cid, port, timeoutMs = DEFAULT_TIMEOUT_MS, retries = DEFAULT_RETRIES, signal } = options;
-  assertInteger(cid, "cid", 0, CID_MAX);
-  assertInteger(port, "port", 0, CID_MAX);
-  assertInteger(timeoutMs, "timeoutMs", 1, TIMEOUT_MAX_MS);
-  assertInteger(retries, "retries", 0, RETRIES_MAX);
-  assertOptionalFunction(listener, "listener");
-  const socket = new VsockSocket(options);
-  if (listener !== undefined) socket.once("connect", listener);
-  if (signal !== undefined) addAbortSignal(signal, socket);
-  if (!socket.destroyed) socket.open({ cid, port }, { timeoutMs, retries });
-  return socket;
-}
-
-/** Neighbours that fit in one write together, as one: a header and its body need not be two. */
-function join(chunks: readonly Buffer[]): Buffer[] {
-  const joined: Buffer[] = [];
-  let group: Buffer[] = [];
-  let length = 0;
-  for (const chunk of chunks) {
-    if (length > 0 && length + chunk.length > JOINED_MAX_BYTES) {
-      joined.push(concat(group));
-      group = [];
-      length = 0;
-    }
-    group.push(chunk);
-    length += chunk.length;
-  }
-  return [...joined, concat(group)];
-}
-
-const concat = (group: Buffer[]): Buffer => (group.length === 1 && group[0] ? group[0] : Buffer.concat(group));
 
 const destroyedError = (): Error =>
   Object.assign(new Error("the socket was destroyed before this was written"), { code: "ERR_STREAM_DESTROYED" });
