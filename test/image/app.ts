@@ -25,6 +25,7 @@ interface Entry {
 
 interface RootfsScript {
   readonly ENTRYPOINT: readonly string[];
+  readonly NODE: string;
   planRootfs(options: { app: ReadonlyMap<string, Uint8Array>; node?: string }): Promise<ReadonlyMap<string, Entry>>;
   listRootfs(entries: ReadonlyMap<string, Entry>): string[];
 }
