@@ -530,7 +530,7 @@ describe("boot", () => {
   it("refuses an address that it cannot listen at", async () => {
     const { nsm } = await kms.simulation.bootEnclave(exampleImage());
     const configuration = utf8(JSON.stringify(configurationOf(kms)));
-    const addresses = { listen: "vsock://16:8080", tunnel: "unix:/none", services: "unix:/none" };
+    const addresses = { listen: "unix:/nowhere/at/all", tunnel: "unix:/none", services: "unix:/none" };
     await expect(createEnclave({ configuration, nsm, addresses })).rejects.toThrowCode("ERR_ADDRESS");
   });
 
