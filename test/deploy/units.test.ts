@@ -80,6 +80,7 @@ describe("the units of deploy/", () => {
 
   it("the enclaves fit into what the allocator takes, two at a time", () => {
     const enclaves = ["blue", "green"].map((name) => JSON.parse(read(`deploy/${name}.json`)));
+    expect(read("deploy/allocator.yaml")).toMatch(/^---\n(.+\n)+$/); // its reader takes no empty line
     const allocator = Object.fromEntries(
       [...read("deploy/allocator.yaml").matchAll(/^(\w+): (\d+)$/gm)].map(([, k, v]) => [k, v]),
     );
