@@ -18,6 +18,7 @@ describeNative("the package vsock", () => {
     mkdirSync(installed, { recursive: true });
     const args = ["run", "--silent", "package:vsock", "--", "--silent", "--pack-destination", folder];
     const packed = runCommand("npm", args, projectRoot);
+    expect(packed.status, packed.stderr).toBe(0);
     const tarball = join(folder, packed.stdout.trim().split("\n").pop() ?? "");
     files = unpackTarball(readFileSync(tarball), installed);
     writeFileSync(join(folder, "package.json"), '{ "private": true, "type": "module" }');
