@@ -31,6 +31,7 @@ export class Attempt {
   #pause: NodeJS.Timeout | undefined;
   #failures = 0;
   #referenced = true;
+  #over = false;
 
   /** `done` is called later, never before this returns. @throws Error ERR_VSOCK_ADDON */
   constructor(target: Endpoint, limits: Limits, done: Done) {
@@ -39,7 +40,7 @@ export class Attempt {
     this.#limits = limits;
     this.#done = done;
     this.#deadline = setTimeout(() => this.#fail(-ETIMEDOUT), limits.timeoutMs).unref();
-    this.#pause = setTimeout(() => this.#begin(), 0);
+    this.#begin();
   }
 
   /** Whether this keeps the process alive. */
@@ -52,6 +53,7 @@ export class Attempt {
 
   /** Gives up; nothing more is told. */
   cancel(): void {
+    this.#over = true;
     clearTimeout(this.#deadline);
     clearTimeout(this.#pause);
     if (this.#handle !== undefined) addon().binding.close(this.#handle);
@@ -62,7 +64,7 @@ export class Attempt {
     const { binding } = addon();
     const handle = binding.connect(this.#target.cid, this.#target.port, this.#limits.timeoutMs);
     if (typeof handle === "number") {
-      this.#failed(handle);
+      process.nextTick(() => this.#failed(handle));
       return;
     }
     this.#handle = handle;
@@ -79,11 +81,12 @@ export class Attempt {
       this.#failed(status);
       return;
     }
-    clearTimeout(this.#deadline);
+    this.cancel();
     this.#done(undefined, handle);
   }
 
   #failed(errno: number): void {
+    if (this.#over) return;
     if (!RETRIED.includes(errno) || this.#failures >= this.#limits.retries) {
       this.#fail(errno);
       return;

@@ -22,6 +22,7 @@ const UV_EOF = -4095;
 const { ENOTCONN } = constants.errno;
 
 export class VsockSocket extends Duplex {
+  /** The peer's, which the kernel vouches for. Undefined where an accepted peer was gone before it could be asked for. */
   remoteCid: number | undefined;
   remotePort: number | undefined;
   localPort: number | undefined;

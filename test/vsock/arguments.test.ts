@@ -56,8 +56,8 @@ describe("without the binary", () => {
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
   /** What becomes of a connection, a listener and a request of the copy. */
-  function attempt(): string[] {
-    const source = `import { connect, createServer, nsmRequest } from "./dist/vsock/index.js";
+  function attempt(before = ""): string[] {
+    const source = `${before}import { connect, createServer, nsmRequest } from "./dist/vsock/index.js";
       const tell = (error) => console.log(error.code + " " + error.message);
       connect({ cid: 3, port: 5000 }).on("error", (error) => {
         tell(error);
@@ -74,6 +74,15 @@ describe("without the binary", () => {
       expect(line).toMatch(/^ERR_VSOCK_ADDON the vsock addon is missing: there is no prebuilt binary linux-/);
       expect(line).toContain("npm run build:native");
       expect(line).toContain("unix:/path addresses need no addon");
+    }
+  });
+
+  it("says that there is none elsewhere than on Linux", () => {
+    const elsewhere = 'Object.defineProperty(process, "platform", { value: "darwin" });';
+    for (const line of attempt(elsewhere)) {
+      expect(line).toMatch(
+        /^ERR_VSOCK_ADDON the vsock addon is missing: there is no AF_VSOCK on darwin, only on Linux/,
+      );
     }
   });
 

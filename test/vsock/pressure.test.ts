@@ -6,11 +6,17 @@ import { setImmediate as turn } from "node:timers/promises";
 import { expect, it } from "vitest";
 import type { VsockSocket } from "../../vsock/index.js";
 import { connect } from "../../vsock/index.js";
-import { closed, connected, describeNative, echoServer, pair } from "../support/vsock.js";
+import { projectRoot, runCommand } from "../support/project.js";
+import { closed, connected, describeNative, echoServer, pair, program, testAddon } from "../support/vsock.js";
 
 const MIB = 1024 * 1024;
 /** What may lie in a socket's own buffers: the high-water mark and the chunk that crosses it. */
 const BUFFERED_MAX_BYTES = 2 * 65_536;
+
+/** Some machines have no strace, others do not let it trace. */
+const straceRuns = testAddon !== undefined && runCommand("strace", ["-qq", "true"], projectRoot).status === 0;
+if (testAddon !== undefined && !straceRuns)
+  process.stderr.write("skipped: the length of writes: strace does not run here\n");
 
 const sha256 = (bytes: Buffer): string => createHash("sha256").update(bytes).digest("hex");
 
@@ -94,6 +100,15 @@ describeNative("under pressure", () => {
     await once(ends.served, "end");
     expect(chunks.length).toBeGreaterThan(50);
     expect(chunks.filter(({ part, hash }) => sha256(part) !== hash)).toEqual([]);
+  });
+
+  it.skipIf(!straceRuns)("writes no more than 32 KiB at a time", () => {
+    const args = ["-f", "-qq", "-e", "trace=write,writev,sendto,sendmsg", process.execPath, program("wire.mjs")];
+    const { stdout, stderr } = runCommand("strace", args, projectRoot);
+    expect(stdout).toBe("3300001\n");
+    const lengths = [...stderr.matchAll(/= (\d+)$/gm)].map(([, length]) => Number(length));
+    expect(lengths.filter((length) => length === 32_768).length).toBeGreaterThan(80);
+    expect(Math.max(...lengths)).toBe(32_768);
   });
 
   it("destroys a sender in the middle of a write, whose callback says so", async () => {

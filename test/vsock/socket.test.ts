@@ -1,4 +1,5 @@
 /** One connection: what is sent arrives, its ends, and every way in which it fails. */
+import { AsyncLocalStorage } from "node:async_hooks";
 import { once } from "node:events";
 import { expect, it } from "vitest";
 import { connect, VsockSocket } from "../../vsock/index.js";
@@ -170,6 +171,18 @@ describeNative("a socket", () => {
     ends.client.destroy().destroy();
     await closed(ends.client);
     expect(closes).toBe(1);
+  });
+
+  it("calls its listeners in the asynchronous context that made it", async () => {
+    const { server, endpoint } = await echoServer();
+    const context = new AsyncLocalStorage<string>();
+    const socket = context.run("the maker's", () => connect(endpoint));
+    const seen: (string | undefined)[] = [];
+    for (const event of ["connect", "data"]) socket.on(event, () => seen.push(context.getStore()));
+    socket.end("x");
+    await closed(socket);
+    expect(seen).toEqual(["the maker's", "the maker's"]);
+    server.close();
   });
 
   it("has the methods that node:http and node:tls call on a net.Socket", () => {
