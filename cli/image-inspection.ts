@@ -3,10 +3,10 @@
  * and whether its signature is one of this image by the key of its certificate.
  */
 import { toHex } from "../shared/bytes.js";
-import type { Eif, ImageMeasurements } from "../shared/eif.js";
-import { assertEifCrc, measureEif, metadataOf, parseEif } from "../shared/eif.js";
-import type { VerifiedEifSignature } from "../shared/eif-signature.js";
-import { verifyEifSignature } from "../shared/eif-signature.js";
+import type { Eif, ImageMeasurements } from "../shared/eif/eif.js";
+import { assertEifCrc, measureEif, metadataOf, parseEif } from "../shared/eif/eif.js";
+import type { VerifiedEifSignature } from "../shared/eif/signature.js";
+import { verifyEifSignature } from "../shared/eif/signature.js";
 import { ServiceError } from "../shared/errors.js";
 import type { Inspection } from "./inspection.js";
 import type { Line } from "./report.js";

@@ -2,8 +2,8 @@
 import { readFile, stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import { toHex } from "../shared/bytes.js";
-import { parseEif } from "../shared/eif.js";
-import { signingCertificateOf } from "../shared/eif-signature-section.js";
+import { parseEif } from "../shared/eif/eif.js";
+import { signingCertificateOf } from "../shared/eif/signature-section.js";
 import type { EnclaveImage, RamdiskSource } from "../simulator/image.js";
 import { bootPcrs, readImage } from "../simulator/image.js";
 import { serveNsm } from "../simulator/nsm/server.js";

@@ -22,7 +22,8 @@ import { RecipientKeys } from "./kms/recipient.js";
 import { ServicesClient } from "./kms/services.js";
 import type { Logger } from "./log.js";
 import { silentLogger } from "./log.js";
-import type { Machine } from "./machine.js";
+import type { Machine } from "./machine/machine.js";
+import { watchWallClock } from "./machine/wall-clock.js";
 import { NsmClient } from "./nsm.js";
 import { createGuard } from "./operations/create-guard.js";
 import { Decryption } from "./operations/decryption.js";
@@ -31,7 +32,6 @@ import { functionOperations } from "./operations/functions.js";
 import type { Guard, Operation } from "./operations/guard.js";
 import { createOperations } from "./operations/operations.js";
 import { Router } from "./operations/router.js";
-import { watchWallClock } from "./wall-clock.js";
 
 /** Where the enclave listens, and where it finds its parent: addresses as in shared/address.ts. */
 export interface EnclaveAddresses {

@@ -15,9 +15,9 @@ import { withinDeadline } from "./deadline.js";
 import type { CredentialsCache, CredentialsState } from "./kms/credentials.js";
 import { kmsErrorOf } from "./kms/kms-errors.js";
 import type { RecipientKeys, RecipientState } from "./kms/recipient.js";
-import type { Machine, MachineState } from "./machine.js";
+import type { Machine, MachineState } from "./machine/machine.js";
+import { isWallClockOff } from "./machine/wall-clock.js";
 import type { NsmClient, NsmState } from "./nsm.js";
-import { isWallClockOff } from "./wall-clock.js";
 
 /** How long a successful probe counts, and a failed one: probes must not become load of their own. */
 const SUCCESS_MS = 5_000;

@@ -1,6 +1,6 @@
 /** The entry of the enclave image, without functions of an application. */
 import { parseArgs } from "node:util";
-import { runEnclave } from "./run-enclave.js";
+import { runEnclave } from "./program/run-enclave.js";
 
 const { values } = parseArgs({
   options: {

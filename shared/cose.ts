@@ -1,7 +1,7 @@
 /**
  * COSE_Sign1 (RFC 9052 §4.2) in the one profile of Nitro attestation documents: ES384, no external data, an empty
  * unprotected header. (The signature of an enclave image has the same form, with the algorithm of its signer's key:
- * eif-signature.ts.)
+ * eif/signature.ts.)
  *
  * Taken: an array of four, bare as all genuine documents or under tag 18 as in the AWS text; a protected header that holds
  * the algorithm and nothing else. Refused: every other algorithm and header parameter, detached or oversized payloads,

@@ -11,7 +11,7 @@ import { readdir, readFile, readlink } from "node:fs/promises";
 import { join } from "node:path";
 import { pcr3OfRole, pcr4OfInstance, zeroPcr } from "../shared/attestation/pcr.js";
 import { concatBytes, utf8 } from "../shared/bytes.js";
-import { measureImage } from "../shared/eif.js";
+import { measureImage } from "../shared/eif/eif.js";
 
 /** What the hypervisor measures, in bytes. The first ramdisk is the base system, the others the application. */
 export interface EnclaveImage {

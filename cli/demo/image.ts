@@ -2,7 +2,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { toHex } from "../../shared/bytes.js";
-import { measureImage } from "../../shared/eif.js";
+import { measureImage } from "../../shared/eif/eif.js";
 import type { ImageFiles } from "../image.js";
 import { installedImageFiles, packImage } from "../image.js";
 import type { ImageOnDisk } from "../local-stack.js";

@@ -12,7 +12,7 @@ import { foldersAbove } from "./bundle.mjs";
 export const NODE = "/usr/local/bin/node";
 /** What AWS's init is given to run. It looks along no PATH that has Node, so the path is absolute. */
 export const ENTRYPOINT = [NODE, "/app/enclave.mjs"];
-/** What the program runs as once it has given up root: enclave/privileges.ts. */
+/** What the program runs as once it has given up root: enclave/machine/privileges.ts. */
 const USERS = {
   "etc/group": "root:x:0:\nenclave:x:65532:\n",
   "etc/passwd": "root:x:0:0::/:/nonexistent\nenclave:x:65532:65532::/:/nonexistent\n",

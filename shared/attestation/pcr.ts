@@ -2,7 +2,7 @@
  * Platform configuration registers of a Nitro enclave (AWS Nitro Enclaves user guide, "Cryptographic attestation"): how
  * they are extended, and the values of those that are not measured from the image file.
  *
- * PCR0, 1, 2 and 8 are measured from the image (shared/eif.ts). PCR3 and 4 name the parent instance's role and id: they
+ * PCR0, 1, 2 and 8 are measured from the image (shared/eif/eif.ts). PCR3 and 4 name the parent instance's role and id: they
  * say where an enclave runs, never what it is (pitfall 8). PCR16 is where this project's enclaves put their configuration.
  */
 import { concatBytes, digest, utf8 } from "../bytes.js";

@@ -2,7 +2,7 @@ import { createSecretKey, generateKeyPairSync, randomBytes } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { inspect } from "../../cli/inspect.js";
 import { concatBytes, fromHex, toBase64, toHex, utf8 } from "../../shared/bytes.js";
-import { measureImage } from "../../shared/eif.js";
+import { measureImage } from "../../shared/eif/eif.js";
 import { createDocumentMaker } from "../../simulator/nsm/document.js";
 import { INSTANCE_ID, NOW, testPki } from "../simulator/fixtures.js";
 import { encodeEnvelope, seal } from "../support/cms-builder.js";

@@ -13,7 +13,7 @@ import { parseConfiguration } from "../../enclave/configuration.js";
 import { createEnclave } from "../../enclave/index.js";
 import { createParent } from "../../parent/index.js";
 import { utf8 } from "../../shared/bytes.js";
-import { parseEif } from "../../shared/eif.js";
+import { parseEif } from "../../shared/eif/eif.js";
 import type { EnclaveImage } from "../../simulator/image.js";
 import { certificatePem } from "../../simulator/pki/root-file.js";
 import type { Simulation } from "../../simulator/simulation.js";

@@ -13,7 +13,7 @@ import {
   encodeUnsignedInteger,
   encodeUtf8String,
 } from "../../shared/der-encode.js";
-import { measureImage } from "../../shared/eif.js";
+import { measureImage } from "../../shared/eif/eif.js";
 import { buildEif, parts, plainSections, SECTION, toPem } from "./eif-builder.js";
 
 /** OpenSSL's name of the curve, the algorithm's protected header and hash. */

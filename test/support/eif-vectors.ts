@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
-import { parseEif } from "../../shared/eif.js";
+import { parseEif } from "../../shared/eif/eif.js";
 import type { SectionSource } from "./eif-builder.js";
 import { buildEif, SECTION } from "./eif-builder.js";
 import { projectRoot } from "./project.js";

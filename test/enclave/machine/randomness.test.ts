@@ -1,10 +1,10 @@
 /** PITFALLS 29: where an enclave's randomness comes from at boot. */
 import { describe, expect, it } from "vitest";
-import { NsmClient } from "../../enclave/nsm.js";
-import type { KernelPool } from "../../enclave/randomness.js";
-import { seedRandomness } from "../../enclave/randomness.js";
-import { encodeNsmResponse } from "../../shared/nsm.js";
-import { TestClock } from "./fakes.js";
+import type { KernelPool } from "../../../enclave/machine/randomness.js";
+import { seedRandomness } from "../../../enclave/machine/randomness.js";
+import { NsmClient } from "../../../enclave/nsm.js";
+import { encodeNsmResponse } from "../../../shared/nsm.js";
+import { TestClock } from "../fakes.js";
 
 /** An NSM that gives these random bytes in turn, the last of them for ever. */
 function nsmGiving(...draws: Uint8Array[]): NsmClient {

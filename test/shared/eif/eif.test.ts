@@ -2,13 +2,20 @@ import { createHash } from "node:crypto";
 import { crc32 as zlibCrc32 } from "node:zlib";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { concatBytes, toHex, utf8 } from "../../shared/bytes.js";
-import { crc32 } from "../../shared/crc32.js";
-import { assertEifCrc, EIF_HEADER_BYTES, measureEif, measureImage, metadataOf, parseEif } from "../../shared/eif.js";
-import { signingCertificateOf } from "../../shared/eif-signature-section.js";
-import { ServiceError } from "../../shared/errors.js";
-import type { EifSource, SectionSource } from "../support/eif-builder.js";
-import { buildEif, parts, plainSections, SECTION, signatureSection, toPem } from "../support/eif-builder.js";
+import { concatBytes, toHex, utf8 } from "../../../shared/bytes.js";
+import { crc32 } from "../../../shared/eif/crc32.js";
+import {
+  assertEifCrc,
+  EIF_HEADER_BYTES,
+  measureEif,
+  measureImage,
+  metadataOf,
+  parseEif,
+} from "../../../shared/eif/eif.js";
+import { signingCertificateOf } from "../../../shared/eif/signature-section.js";
+import { ServiceError } from "../../../shared/errors.js";
+import type { EifSource, SectionSource } from "../../support/eif-builder.js";
+import { buildEif, parts, plainSections, SECTION, signatureSection, toPem } from "../../support/eif-builder.js";
 
 const sha384 = (...content: readonly Uint8Array[]) =>
   createHash("sha384")

@@ -6,17 +6,17 @@
  * then the servers. An exit ends the enclave, so there are three: it was told to (status 0), the start failed (1), and an
  * error that nothing caught (1), after which the process would be in no known state. The parent is told how the start went.
  */
-import { ANY_CID, formatAddress, PARENT_CID, PORTS } from "../shared/address.js";
-import type { EnclaveState } from "../shared/enclave-state.js";
-import { toServiceError } from "../shared/errors.js";
-import { systemClock } from "./clock.js";
+import { ANY_CID, formatAddress, PARENT_CID, PORTS } from "../../shared/address.js";
+import type { EnclaveState } from "../../shared/enclave-state.js";
+import { toServiceError } from "../../shared/errors.js";
+import { systemClock } from "../clock.js";
+import type { Enclave, EnclaveAddresses } from "../enclave.js";
+import { ServicesClient } from "../kms/services.js";
+import type { Logger } from "../log.js";
+import { bootMachine } from "../machine/machine.js";
+import type { NsmDevice } from "../machine/nsm-device.js";
+import { openNsmDevice } from "../machine/nsm-device.js";
 import { consoleLog } from "./console-log.js";
-import type { Enclave, EnclaveAddresses } from "./enclave.js";
-import { ServicesClient } from "./kms/services.js";
-import type { Logger } from "./log.js";
-import { bootMachine } from "./machine.js";
-import type { NsmDevice } from "./nsm-device.js";
-import { openNsmDevice } from "./nsm-device.js";
 import type { StartOptions } from "./start-enclave.js";
 import { startEnclave } from "./start-enclave.js";
 import { reportState } from "./state-report.js";

@@ -1,7 +1,7 @@
 /** Pitfall 12: that the machine's clock is not the NSM's time is told once, and again when it is right. */
 import { expect, it } from "vitest";
-import { watchWallClock } from "../../enclave/wall-clock.js";
-import { memoryLog } from "./fakes.js";
+import { watchWallClock } from "../../../enclave/machine/wall-clock.js";
+import { memoryLog } from "../fakes.js";
 
 it("tells when the clock goes off by more than AWS allows, and when it is right again", () => {
   const log = memoryLog();

@@ -5,10 +5,10 @@
  *
  * The parent uses it to know whom to route to. Nothing rests on it: who an enclave is, its attestation says.
  */
-import { utf8 } from "../shared/bytes.js";
-import type { EnclaveState } from "../shared/enclave-state.js";
-import type { Clock } from "./clock.js";
-import type { ServicesClient } from "./kms/services.js";
+import { utf8 } from "../../shared/bytes.js";
+import type { EnclaveState } from "../../shared/enclave-state.js";
+import type { Clock } from "../clock.js";
+import type { ServicesClient } from "../kms/services.js";
 
 /** Between attempts while the parent does not answer: it may start later than its enclave. */
 const RETRY_MS = 1_000;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { consoleLog } from "../../enclave/console-log.js";
-import { START, TestClock } from "./fakes.js";
+import { consoleLog } from "../../../enclave/program/console-log.js";
+import { START, TestClock } from "../fakes.js";
 
 function open() {
   const lines: string[] = [];

@@ -5,14 +5,14 @@
  * is 120 seconds. What comes later reaches nobody, and the next request goes out only then.
  */
 import { closeSync, constants, openSync } from "node:fs";
-import { ServiceError } from "../shared/errors.js";
-import type { Nsm } from "../shared/nsm.js";
-import { NSM_MAX_REQUEST_BYTES } from "../shared/nsm.js";
-import { nsmRequest } from "../vsock/index.js";
-import type { Clock } from "./clock.js";
-import { systemClock } from "./clock.js";
-import { withinDeadline } from "./deadline.js";
-import { Gate } from "./gate.js";
+import { ServiceError } from "../../shared/errors.js";
+import type { Nsm } from "../../shared/nsm.js";
+import { NSM_MAX_REQUEST_BYTES } from "../../shared/nsm.js";
+import { nsmRequest } from "../../vsock/index.js";
+import type { Clock } from "../clock.js";
+import { systemClock } from "../clock.js";
+import { withinDeadline } from "../deadline.js";
+import { Gate } from "../gate.js";
 
 /** How the process is connected to a device: the ioctl on an open descriptor. */
 export type NsmIoctl = (fd: number, request: Uint8Array) => Promise<Uint8Array>;

@@ -3,8 +3,8 @@
  * enclave in debug mode reads it; out of debug mode nobody does. It never holds the enclave up: while the console takes no
  * more, lines are dropped and counted.
  */
-import type { Clock } from "./clock.js";
-import type { LogFields, Logger } from "./log.js";
+import type { Clock } from "../clock.js";
+import type { LogFields, Logger } from "../log.js";
 
 /** The console, as a stream of node:stream. */
 export interface Console {

@@ -1,13 +1,13 @@
 /** Starts the service of an enclave image on its machine: the part of the program that knows no process. */
 import { readFile } from "node:fs/promises";
-import { ServiceError } from "../shared/errors.js";
-import type { Clock } from "./clock.js";
-import { parseConfiguration } from "./configuration.js";
-import type { Enclave, EnclaveAddresses } from "./enclave.js";
-import { createEnclave } from "./enclave.js";
-import type { Logger } from "./log.js";
-import type { BootedMachine } from "./machine.js";
-import type { EnclaveFunction } from "./operations/functions.js";
+import { ServiceError } from "../../shared/errors.js";
+import type { Clock } from "../clock.js";
+import { parseConfiguration } from "../configuration.js";
+import type { Enclave, EnclaveAddresses } from "../enclave.js";
+import { createEnclave } from "../enclave.js";
+import type { Logger } from "../log.js";
+import type { BootedMachine } from "../machine/machine.js";
+import type { EnclaveFunction } from "../operations/functions.js";
 
 export interface StartOptions {
   /** Where the configuration lies. */

@@ -2,16 +2,16 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
-import { systemClock } from "../../enclave/clock.js";
-import type { BootedMachine } from "../../enclave/machine.js";
-import type { StartOptions } from "../../enclave/start-enclave.js";
-import { startEnclave } from "../../enclave/start-enclave.js";
-import { exampleImage } from "../../simulator/index.js";
-import { requestOver } from "../../transport/http.js";
-import { testFolder } from "../support/folder.js";
-import { CountingNsm, memoryLog } from "./fakes.js";
-import type { Kms } from "./stack.js";
-import { bytePipe, configurationOf, startKmsForTest } from "./stack.js";
+import { systemClock } from "../../../enclave/clock.js";
+import type { BootedMachine } from "../../../enclave/machine/machine.js";
+import type { StartOptions } from "../../../enclave/program/start-enclave.js";
+import { startEnclave } from "../../../enclave/program/start-enclave.js";
+import { exampleImage } from "../../../simulator/index.js";
+import { requestOver } from "../../../transport/http.js";
+import { testFolder } from "../../support/folder.js";
+import { CountingNsm, memoryLog } from "../fakes.js";
+import type { Kms } from "../stack.js";
+import { bytePipe, configurationOf, startKmsForTest } from "../stack.js";
 
 let kms: Kms;
 beforeAll(async () => {

@@ -2,10 +2,10 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
-import type { NsmDeviceOptions } from "../../enclave/nsm-device.js";
-import { openNsmDevice } from "../../enclave/nsm-device.js";
-import { testFolder } from "../support/folder.js";
-import { settle, TestClock } from "./fakes.js";
+import type { NsmDeviceOptions } from "../../../enclave/machine/nsm-device.js";
+import { openNsmDevice } from "../../../enclave/machine/nsm-device.js";
+import { testFolder } from "../../support/folder.js";
+import { settle, TestClock } from "../fakes.js";
 
 /** A device whose ioctl is answered by the test. */
 function open(options: NsmDeviceOptions = {}) {

@@ -11,15 +11,15 @@
  * section types out of the list, a second kernel, command line, signature or metadata section, an image without kernel,
  * command line or ramdisk.
  *
- * Reading does not judge: a wrong CRC-32 is reported (`crcOk`, `assertEifCrc`), the signature is for eif-signature.ts to
+ * Reading does not judge: a wrong CRC-32 is reported (`crcOk`, `assertEifCrc`), the signature is for signature.ts to
  * verify, the flags and sizes for the virtual machine are handed on as they are. Only kernel, command line and ramdisks are
  * measured.
  */
-import { extendPcr, zeroPcr } from "./attestation/pcr.js";
-import { concatBytes, copyBytes, utf8 } from "./bytes.js";
+import { extendPcr, zeroPcr } from "../attestation/pcr.js";
+import { concatBytes, copyBytes, utf8 } from "../bytes.js";
+import { ServiceError } from "../errors.js";
 import { crc32 } from "./crc32.js";
-import { signingCertificateOf } from "./eif-signature-section.js";
-import { ServiceError } from "./errors.js";
+import { signingCertificateOf } from "./signature-section.js";
 
 export const EIF_HEADER_BYTES = 548;
 export const EIF_SECTION_HEADER_BYTES = 12;

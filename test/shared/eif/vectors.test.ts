@@ -2,11 +2,11 @@
 import { X509Certificate } from "node:crypto";
 import { readdirSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { toHex } from "../../shared/bytes.js";
-import { assertEifCrc, measureEif, metadataOf, parseEif } from "../../shared/eif.js";
-import { verifyEifSignature } from "../../shared/eif-signature.js";
-import { signingCertificateOf } from "../../shared/eif-signature-section.js";
-import type { SECTION } from "../support/eif-builder.js";
+import { toHex } from "../../../shared/bytes.js";
+import { assertEifCrc, measureEif, metadataOf, parseEif } from "../../../shared/eif/eif.js";
+import { verifyEifSignature } from "../../../shared/eif/signature.js";
+import { signingCertificateOf } from "../../../shared/eif/signature-section.js";
+import type { SECTION } from "../../support/eif-builder.js";
 import {
   changeByte,
   eifVectors,
@@ -14,7 +14,7 @@ import {
   VECTOR_FOLDER,
   VECTORS_EXPIRED,
   VECTORS_VALID,
-} from "../support/eif-vectors.js";
+} from "../../support/eif-vectors.js";
 
 /** Everything that the project says of an image. */
 async function check(bytes: Uint8Array, now = VECTORS_VALID) {

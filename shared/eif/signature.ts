@@ -8,13 +8,13 @@
  * A valid signature says that the holder of the certificate's key signed this PCR0. Whose certificate it is stays open:
  * anybody can make one. PCR0 covers kernel, command line and ramdisks; not the metadata, nor where one part ends.
  */
-import { equalBytes } from "./bytes.js";
-import { decodeCbor } from "./cbor.js";
-import type { CoseAlgorithm } from "./cose.js";
-import { decodeCoseSign1With, ES384, verifyCoseSign1With } from "./cose.js";
+import { equalBytes } from "../bytes.js";
+import { decodeCbor } from "../cbor.js";
+import type { CoseAlgorithm } from "../cose.js";
+import { decodeCoseSign1With, ES384, verifyCoseSign1With } from "../cose.js";
+import { ServiceError } from "../errors.js";
 import type { Eif } from "./eif.js";
-import { bytesOfIntegers, imageSignatureOf } from "./eif-signature-section.js";
-import { ServiceError } from "./errors.js";
+import { bytesOfIntegers, imageSignatureOf } from "./signature-section.js";
 import type { NamedCurve, SigningCertificate } from "./signing-certificate.js";
 import { readSigningCertificate } from "./signing-certificate.js";
 

@@ -2,9 +2,9 @@
  * The machine that an enclave's program has to itself, and what is done to it once, at boot: its randomness is seeded from
  * the NSM, its clock set to the NSM's time, and root given up. What of it succeeded is in health.
  */
-import { setRealtimeClock } from "../vsock/index.js";
-import { systemClock } from "./clock.js";
-import { NsmClient } from "./nsm.js";
+import { setRealtimeClock } from "../../vsock/index.js";
+import { systemClock } from "../clock.js";
+import { NsmClient } from "../nsm.js";
 import type { NsmDevice } from "./nsm-device.js";
 import { dropPrivileges } from "./privileges.js";
 import type { RandomnessState } from "./randomness.js";

@@ -3,13 +3,12 @@
  * both as arrays of integers, the certificate in PEM and the signature a COSE_Sign1. AWS's reader takes more maps and
  * ignores all but the first; here they are refused, as is text around the certificate.
  *
- * Nothing is verified here: eif.ts measures the certificate, eif-signature.ts verifies.
+ * Nothing is verified here: eif.ts measures the certificate, signature.ts verifies.
  */
-import type { CborValue } from "./cbor.js";
-import { decodeCbor } from "./cbor.js";
-import type { Eif } from "./eif.js";
-import { ServiceError } from "./errors.js";
-import { decodePem } from "./pem.js";
+import type { CborValue } from "../cbor.js";
+import { decodeCbor } from "../cbor.js";
+import { ServiceError } from "../errors.js";
+import { decodePem } from "../pem.js";
 
 /** A certificate and an ES512 signature, as arrays of one- and two-byte integers, take about 5 KiB. */
 const MAX_SIGNATURE_SECTION_BYTES = 64 * 1024;
@@ -22,11 +21,16 @@ export interface ImageSignature {
   readonly coseSign1: Uint8Array;
 }
 
+/** An image, as far as its signature is concerned. */
+export interface SectionedImage {
+  readonly sections: readonly { readonly type: string; readonly bytes: Uint8Array }[];
+}
+
 /**
  * The signature section, or undefined for an unsigned image.
  * @throws ServiceError ERR_EIF_MALFORMED, ERR_CBOR_MALFORMED
  */
-export function imageSignatureOf(eif: Eif): ImageSignature | undefined {
+export function imageSignatureOf(eif: SectionedImage): ImageSignature | undefined {
   const section = eif.sections.find(({ type }) => type === "signature");
   if (section === undefined) return undefined;
   const signatures = decodeCbor(section.bytes, { maxBytes: MAX_SIGNATURE_SECTION_BYTES });
@@ -45,7 +49,7 @@ export function imageSignatureOf(eif: Eif): ImageSignature | undefined {
  * DER of the certificate in the signature section, or undefined for an unsigned image.
  * @throws ServiceError ERR_EIF_MALFORMED, ERR_CBOR_MALFORMED
  */
-export const signingCertificateOf = (eif: Eif): Uint8Array<ArrayBuffer> | undefined =>
+export const signingCertificateOf = (eif: SectionedImage): Uint8Array<ArrayBuffer> | undefined =>
   imageSignatureOf(eif)?.certificateDer;
 
 /**

@@ -2,19 +2,19 @@
 import { generateKeyPairSync } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { concatBytes, utf8 } from "../../shared/bytes.js";
-import type { CborValue } from "../../shared/cbor.js";
-import { encodeCbor } from "../../shared/cbor.js";
-import { encodeTlv, encodeUtf8String } from "../../shared/der-encode.js";
-import { measureEif, parseEif } from "../../shared/eif.js";
-import { verifyEifSignature } from "../../shared/eif-signature.js";
-import { imageSignatureOf } from "../../shared/eif-signature-section.js";
-import type { ErrorCode } from "../../shared/errors.js";
-import { ServiceError } from "../../shared/errors.js";
-import { buildEif, plainSections, SECTION, toPem } from "../support/eif-builder.js";
-import type { SignerChanges } from "../support/eif-signer.js";
-import { buildSignedEif, pcrInfo, signatureEntry } from "../support/eif-signer.js";
-import { mutated, randomBytes } from "../support/mutate.js";
+import { concatBytes, utf8 } from "../../../shared/bytes.js";
+import type { CborValue } from "../../../shared/cbor.js";
+import { encodeCbor } from "../../../shared/cbor.js";
+import { encodeTlv, encodeUtf8String } from "../../../shared/der-encode.js";
+import { measureEif, parseEif } from "../../../shared/eif/eif.js";
+import { verifyEifSignature } from "../../../shared/eif/signature.js";
+import { imageSignatureOf } from "../../../shared/eif/signature-section.js";
+import type { ErrorCode } from "../../../shared/errors.js";
+import { ServiceError } from "../../../shared/errors.js";
+import { buildEif, plainSections, SECTION, toPem } from "../../support/eif-builder.js";
+import type { SignerChanges } from "../../support/eif-signer.js";
+import { buildSignedEif, pcrInfo, signatureEntry } from "../../support/eif-signer.js";
+import { mutated, randomBytes } from "../../support/mutate.js";
 
 const NOW = new Date("2027-06-01T00:00:00Z");
 

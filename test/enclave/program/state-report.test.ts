@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { reportState } from "../../enclave/state-report.js";
-import { ServiceError } from "../../shared/errors.js";
-import { settle, TestClock } from "./fakes.js";
+import { reportState } from "../../../enclave/program/state-report.js";
+import { ServiceError } from "../../../shared/errors.js";
+import { settle, TestClock } from "../fakes.js";
 
 const SERVING = { state: "serving", configurationPcr: "ab".repeat(48) } as const;
 

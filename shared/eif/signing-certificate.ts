@@ -7,10 +7,10 @@
  * AWS's tools sign with. Refused: every other key. Not looked at: who issued the certificate and whether the issuer's
  * signature holds, extensions, revocation. Nothing in an image says whom to trust; PCR8 is how a relying party does.
  */
-import { digest, toHex } from "./bytes.js";
-import type { DerReader } from "./der.js";
-import { contextConstructed, readDer, TAG } from "./der.js";
-import { ServiceError } from "./errors.js";
+import { digest, toHex } from "../bytes.js";
+import type { DerReader } from "../der.js";
+import { contextConstructed, readDer, TAG } from "../der.js";
+import { ServiceError } from "../errors.js";
 
 export interface SigningCertificate {
   /** In the form of RFC 4514, in the certificate's order; what is no UTF-8 text is `#` and the hexadecimal of its DER. */

@@ -2,8 +2,8 @@
  * Watches the machine's clock against the NSM's time. The clock is the hypervisor's and the parent's to turn (PITFALLS 12):
  * nothing that protects a secret rests on it, but TLS judges certificates by it, and AWS refuses requests that it dates wrongly.
  */
-import type { AttestedTime } from "./attested-time.js";
-import type { Logger } from "./log.js";
+import type { AttestedTime } from "../attested-time.js";
+import type { Logger } from "../log.js";
 
 /** AWS refuses requests whose date is further off (SigV4). */
 const MAX_WALL_AHEAD_MS = 300_000;

@@ -7,10 +7,10 @@
  * themselves, and what they are mixed with makes nothing worse.
  */
 import { closeSync, constants, openSync, readFileSync, writeSync } from "node:fs";
-import { equalBytes, isAllZero, wipe } from "../shared/bytes.js";
-import { ServiceError } from "../shared/errors.js";
-import { addEntropy } from "../vsock/index.js";
-import type { NsmClient } from "./nsm.js";
+import { equalBytes, isAllZero, wipe } from "../../shared/bytes.js";
+import { ServiceError } from "../../shared/errors.js";
+import { addEntropy } from "../../vsock/index.js";
+import type { NsmClient } from "../nsm.js";
 
 /** Where the enclave's randomness comes from, for health. */
 export interface RandomnessState {
