@@ -191,7 +191,8 @@ export class VsockSocket extends Duplex {
       this.bytesRead += length;
       if (!this.push(addon().takeRead(length))) this.#pauseReading();
     } else if (length === UV_EOF || length === -ENOTCONN) {
-      this.#pauseReading(); // AF_VSOCK says ENOTCONN where others end: the peer is gone, and everything it sent is read
+      // AF_VSOCK says ENOTCONN where the peer is gone and everything it sent is read. Whether it meant to go is not told.
+      this.#pauseReading();
       this.push(null);
       this.read(0);
     } else this.#failed(length, "read");
