@@ -1,0 +1,55 @@
+/** The virtual machine: QEMU without hardware virtualisation, a kernel, its initramfs, and a serial console. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFile } from "node:fs/promises";
+import { createInterface } from "node:readline";
+
+export interface MachineOptions {
+  readonly kernel: string;
+  readonly initramfs: string;
+  readonly memoryMib: number;
+  readonly deadlineMs: number;
+  /** Each line of the guest's console. */
+  readonly onLine: (line: string) => void;
+}
+
+/** Runs the guest until it powers off, panics or is late; it cannot outlive the deadline. Returns why it ended. */
+export async function runMachine(options: MachineOptions): Promise<"off" | "late"> {
+  const qemu = spawn("qemu-system-x86_64", await qemuOptions(options), { stdio: ["ignore", "pipe", "inherit"] });
+  const kill = (): boolean => qemu.kill("SIGKILL");
+  process.once("exit", kill);
+  let isLate = false;
+  const timer = setTimeout(() => {
+    isLate = true;
+    kill();
+  }, options.deadlineMs);
+  createInterface({ input: qemu.stdout }).on("line", options.onLine);
+  try {
+    await once(qemu, "close"); // rejects where there is no QEMU
+    return isLate ? "late" : "off";
+  } finally {
+    clearTimeout(timer);
+    process.off("exit", kill);
+  }
+}
+
+async function qemuOptions({ kernel, initramfs, memoryMib }: MachineOptions): Promise<string[]> {
+  return [
+    // Without ACPI microvm shows the kernel one CPU.
+    ...["-machine", "microvm,acpi=on", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2"],
+    ...["-m", `${memoryMib}`, "-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio", "-no-reboot"],
+    ...["-kernel", kernel, "-initrd", initramfs, "-append", await commandLine()],
+  ];
+}
+
+/** A panic restarts the guest at once, and QEMU ends instead (-no-reboot). */
+async function commandLine(): Promise<string> {
+  const options = ["console=ttyS0", "quiet", "loglevel=1", "panic=-1", "rootfstype=ramfs"];
+  return [...options, ...(await tscOption())].join(" ");
+}
+
+/** The TSC's frequency as the host knows it: on a busy host the guest's own calibration may not come to an end. */
+async function tscOption(): Promise<string[]> {
+  const [, mhz] = /^cpu MHz\s*:\s*([\d.]+)$/m.exec(await readFile("/proc/cpuinfo", "utf8")) ?? [];
+  return mhz === undefined ? [] : [`tsc_early_khz=${Math.round(Number(mhz) * 1000)}`];
+}

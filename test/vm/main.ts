@@ -1,0 +1,66 @@
+/**
+ * `npm run test:vm`: boots a Debian kernel in a virtual machine and runs the checks of guest/ in it, where /dev/nsm and vsock
+ * are the kernel's own. Installs what it needs as root on Debian; elsewhere one line says what is missing, and it is skipped.
+ *
+ * Prints a line per check. The last one is `N passed, N failed`, or `skipped: REASON`; exit code 1 if anything failed.
+ * With --verbose the guest's console is shown as well.
+ */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { packInitramfs } from "./host/initramfs.js";
+import type { Kernel } from "./host/kernel.js";
+import { provideKernel } from "./host/kernel.js";
+import { runMachine } from "./host/machine.js";
+import { placeholderEnclave } from "./host/placeholder.js";
+import { Report } from "./host/report.js";
+import { provideRequirements, Unavailable } from "./host/requirements.js";
+import { layEnclave, layParentRoot } from "./host/root.js";
+
+const PROJECT = fileURLToPath(new URL("../../..", import.meta.url)); // from dist/test/vm
+const MEMORY_MIB = 768;
+const DEADLINE_MS = 170_000;
+
+const startedAt = performance.now();
+const say = (line: string): void => void process.stdout.write(`${line}\n`);
+const progress = (line: string): void => say(`[${((performance.now() - startedAt) / 1000).toFixed(1)} s] ${line}`);
+
+/** Everything from an empty cache to the last check. */
+async function main(): Promise<number> {
+  await provideRequirements(progress);
+  const kernel = await provideKernel(progress);
+  const folder = await mkdtemp(join(tmpdir(), "nd-vm-"));
+  try {
+    const initramfs = await buildInitramfs(folder, kernel);
+    progress(`boots ${kernel.name}`);
+    const report = new Report({ say, progress, isVerbose: process.argv.includes("--verbose") });
+    const onLine = (line: string): void => report.line(line);
+    const ended = await runMachine({
+      kernel: kernel.image,
+      initramfs,
+      memoryMib: MEMORY_MIB,
+      deadlineMs: DEADLINE_MS,
+      onLine,
+    });
+    return report.finish(ended === "late" ? `the guest was not done after ${DEADLINE_MS / 1000} s` : undefined);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function buildInitramfs(folder: string, kernel: Kernel): Promise<string> {
+  const [root, file] = [join(folder, "root"), join(folder, "initramfs.cpio")];
+  await layParentRoot(root, PROJECT, kernel);
+  await layEnclave(root, await placeholderEnclave(join(folder, "enclave")));
+  const bytes = await packInitramfs(root, file);
+  progress(`packed the initramfs, ${(bytes / 1e6).toFixed(0)} MB`);
+  return file;
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  if (!(error instanceof Unavailable)) throw error;
+  say(`skipped: ${error.message}`);
+}
