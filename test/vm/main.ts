@@ -5,7 +5,8 @@
  * Prints a line per check. The last one is `N passed, N failed`, or `skipped: REASON`; exit code 1 if anything failed.
  * With --verbose the guest's console is shown as well.
  */
-import { mkdtemp, rm } from "node:fs/promises";
+import { rmSync } from "node:fs";
+import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -31,6 +32,8 @@ async function main(): Promise<number> {
   await provideRequirements(progress);
   const kernel = await provideKernel(progress);
   const folder = await mkdtemp(join(tmpdir(), "nd-vm-"));
+  const remove = (): void => rmSync(folder, { recursive: true, force: true });
+  process.once("exit", remove);
   try {
     const initramfs = await buildInitramfs(folder, kernel);
     progress(`boots ${kernel.name}`);
@@ -45,7 +48,8 @@ async function main(): Promise<number> {
     });
     return report.finish(ended === "late" ? `the guest was not done after ${DEADLINE_MS / 1000} s` : undefined);
   } finally {
-    await rm(folder, { recursive: true, force: true });
+    process.off("exit", remove);
+    remove();
   }
 }
 
@@ -58,9 +62,14 @@ async function buildInitramfs(folder: string, kernel: Kernel): Promise<string> {
   return file;
 }
 
+// A scratch folder and a virtual machine are ended with this process (host/machine.ts), however it ends.
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
 try {
   process.exitCode = await main();
 } catch (error) {
-  if (!(error instanceof Unavailable)) throw error;
-  say(`skipped: ${error.message}`);
+  if (error instanceof Unavailable) say(`skipped: ${error.message}`);
+  else {
+    say(`not ok - the virtual machine: ${error instanceof Error ? error.stack : error}\n0 passed, 1 failed`);
+    process.exitCode = 1;
+  }
 }

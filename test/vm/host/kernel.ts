@@ -7,6 +7,7 @@ import { copyFile, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } fr
 import { homedir } from "node:os";
 import { basename, join } from "node:path";
 import { attempt, run } from "./command.js";
+import { online } from "./requirements.js";
 
 /** The package that depends on the newest kernel of the host's release. */
 const META_PACKAGE = "linux-image-cloud-amd64";
@@ -25,12 +26,12 @@ const cacheFolder = (): string => join(process.env.XDG_CACHE_HOME ?? join(homedi
 
 /** The kernel, from the cache where it is there already. */
 export async function provideKernel(say: (line: string) => void): Promise<Kernel> {
-  const { name, version } = await newestKernel();
+  const { name, version } = await online(newestKernel);
   const folder = join(cacheFolder(), [`${name}_${version}`, ...MODULES].join("+"));
   if (!existsSync(folder)) {
     say(`downloads ${name} ${version}`);
     await mkdir(cacheFolder(), { recursive: true });
-    await download(name, folder);
+    await online(() => download(name, folder));
   }
   const modules = (await readdir(join(folder, "modules"))).sort();
   return { name, image: join(folder, "vmlinuz"), modules: modules.map((file) => join(folder, "modules", file)) };

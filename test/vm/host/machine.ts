@@ -13,6 +13,10 @@ export interface MachineOptions {
   readonly onLine: (line: string) => void;
 }
 
+/** What the kernel says last. A guest may hang in its restart, rarely: QEMU is given a moment to end by itself. */
+const IS_OVER = /reboot: |Kernel panic/;
+const OVER_MS = 1_000;
+
 /** Runs the guest until it powers off, panics or is late; it cannot outlive the deadline. Returns why it ended. */
 export async function runMachine(options: MachineOptions): Promise<"off" | "late"> {
   const qemu = spawn("qemu-system-x86_64", await qemuOptions(options), { stdio: ["ignore", "pipe", "inherit"] });
@@ -23,7 +27,10 @@ export async function runMachine(options: MachineOptions): Promise<"off" | "late
     isLate = true;
     kill();
   }, options.deadlineMs);
-  createInterface({ input: qemu.stdout }).on("line", options.onLine);
+  createInterface({ input: qemu.stdout }).on("line", (line) => {
+    options.onLine(line);
+    if (IS_OVER.test(line)) setTimeout(kill, OVER_MS).unref();
+  });
   try {
     await once(qemu, "close"); // rejects where there is no QEMU
     return isLate ? "late" : "off";
@@ -44,7 +51,7 @@ async function qemuOptions({ kernel, initramfs, memoryMib }: MachineOptions): Pr
 
 /** A panic restarts the guest at once, and QEMU ends instead (-no-reboot). */
 async function commandLine(): Promise<string> {
-  const options = ["console=ttyS0", "quiet", "loglevel=1", "panic=-1", "rootfstype=ramfs"];
+  const options = ["console=ttyS0", "quiet", "loglevel=1", "panic=-1", "reboot=t", "rootfstype=ramfs"];
   return [...options, ...(await tscOption())].join(" ");
 }
 

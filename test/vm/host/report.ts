@@ -43,6 +43,7 @@ export class Report {
 
   #other(text: string): void {
     this.#others.push(text);
+    if (this.#others.length > TOLD_LINES) this.#others.shift();
     if (this.#options.isVerbose) this.#options.say(`  | ${text}`);
   }
 
@@ -58,6 +59,6 @@ export class Report {
 
   #tellConsole(): void {
     this.#options.say("The end of the guest's console:");
-    for (const text of this.#others.slice(-TOLD_LINES)) this.#options.say(`  | ${text}`);
+    for (const text of this.#others) this.#options.say(`  | ${text}`);
   }
 }

@@ -12,9 +12,19 @@ const PROGRAMS = [
 /** The virtual machine cannot run on this host, for a reason that is no fault of the project. */
 export class Unavailable extends Error {}
 
+/** Does what needs the package registry. Its failure is a failure in continuous integration (CI=true); else it is `Unavailable`. */
+export async function online<T>(step: () => Promise<T>): Promise<T> {
+  try {
+    return await step();
+  } catch (cause) {
+    if (process.env.CI === "true" || !(cause instanceof Error)) throw cause;
+    throw new Unavailable(cause.message, { cause });
+  }
+}
+
 /**
  * Sees to it that every program is there.
- * @throws Unavailable when one is missing and cannot be installed: not Debian, not root. Error when its installation fails.
+ * @throws Unavailable when one is missing and cannot be installed: not Debian, not root, and as `online` says.
  */
 export async function provideRequirements(say: (line: string) => void): Promise<void> {
   if (process.platform !== "linux" || process.arch !== "x64") throw new Unavailable("needs Linux on x86-64");
@@ -23,8 +33,10 @@ export async function provideRequirements(say: (line: string) => void): Promise<
   if (missing.length === 0) return;
   if (userInfo().uid !== 0) throw new Unavailable(`as root: apt-get install ${missing.join(" ")}`);
   say(`installs ${missing.join(", ")}`);
-  await run("apt-get", ["update", "-qq"]);
-  await run("apt-get", ["install", "-y", "-qq", "--no-install-recommends", ...missing]);
+  await online(async () => {
+    await run("apt-get", ["update", "-qq"]);
+    await run("apt-get", ["install", "-y", "-qq", "--no-install-recommends", ...missing]);
+  });
 }
 
 async function missingPackages(): Promise<string[]> {
