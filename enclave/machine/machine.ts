@@ -45,10 +45,13 @@ export async function bootMachine(nsm: NsmDevice): Promise<BootedMachine> {
   };
 }
 
-/** Whether the clock could be set. Time that matters does not rest on it: attested-time.ts. */
-function setClock(nowMs: number): boolean {
+/**
+ * Sets the clock to `nowMs`, in whole milliseconds, and says whether that could be done. Time that matters does not rest on
+ * it: attested-time.ts.
+ */
+export function setClock(nowMs: number, set: (milliseconds: number) => void = setRealtimeClock): boolean {
   try {
-    setRealtimeClock(nowMs);
+    set(Math.round(nowMs)); // the NSM's time and what the monotonic clock counted since, with its fractions
     return true;
   } catch (error) {
     if (error instanceof Error && "code" in error && error.code === "EPERM") return false;

@@ -60,8 +60,9 @@ export async function runEnclave(options: RunOptions = {}): Promise<void> {
     // First: without a device this is no enclave, and there is no parent to tell anything.
     await serve(openNsmDevice(), { ...options, log });
   } catch (error) {
-    const { code, message } = toServiceError(error);
-    log.error({ code, reason: message }, "the enclave does not start");
+    const { code, message, cause } = toServiceError(error);
+    const because = cause instanceof Error ? { cause: cause.message } : {};
+    log.error({ code, reason: message, ...because }, "the enclave does not start");
     exit(1);
   } finally {
     clearInterval(alive);
