@@ -9,6 +9,11 @@ import { pipeline } from "node:stream/promises";
 /** Writes the archive of `root` to `file`, and returns its size in bytes. Not compressed: unpacking costs the guest more. */
 export async function packInitramfs(root: string, file: string): Promise<number> {
   for (const program of ["init", "enclave.sh"]) await chmod(join(root, program), 0o755);
+  return packArchive(root, file);
+}
+
+/** Writes an archive of all that is below `root`, owned by root, to `file`; returns its size in bytes. */
+export async function packArchive(root: string, file: string): Promise<number> {
   const command = "find . | cpio --quiet -o -H newc -R 0:0";
   const cpio = spawn("sh", ["-c", command], { cwd: root, stdio: ["ignore", "pipe", "inherit"] });
   const closed = once(cpio, "close");

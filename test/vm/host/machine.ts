@@ -4,13 +4,16 @@ import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import { createInterface } from "node:readline";
 
-export interface MachineOptions {
-  readonly kernel: string;
-  readonly initramfs: string;
-  readonly memoryMib: number;
+export interface GuestOptions {
   readonly deadlineMs: number;
   /** Each line of the guest's console. */
   readonly onLine: (line: string) => void;
+}
+
+export interface MachineOptions extends GuestOptions {
+  readonly kernel: string;
+  readonly initramfs: string;
+  readonly memoryMib: number;
 }
 
 /** What the kernel says last. A guest may hang in its restart, rarely: QEMU is given a moment to end by itself. */
@@ -19,7 +22,16 @@ const OVER_MS = 1_000;
 
 /** Runs the guest until it powers off, panics or is late; it cannot outlive the deadline. Returns why it ended. */
 export async function runMachine(options: MachineOptions): Promise<"off" | "late"> {
-  const qemu = spawn("qemu-system-x86_64", await qemuOptions(options), { stdio: ["ignore", "pipe", "inherit"] });
+  return runQemu("qemu-system-x86_64", await qemuOptions(options), options);
+}
+
+/** `runMachine` with a QEMU and options of the caller's, among which is the console on standard output. */
+export async function runQemu(
+  program: string,
+  args: readonly string[],
+  options: GuestOptions,
+): Promise<"off" | "late"> {
+  const qemu = spawn(program, args, { stdio: ["ignore", "pipe", "inherit"] });
   const kill = (): boolean => qemu.kill("SIGKILL");
   process.once("exit", kill);
   let isLate = false;
@@ -56,7 +68,7 @@ async function commandLine(): Promise<string> {
 }
 
 /** The TSC's frequency as the host knows it: on a busy host the guest's own calibration may not come to an end. */
-async function tscOption(): Promise<string[]> {
+export async function tscOption(): Promise<string[]> {
   const [, mhz] = /^cpu MHz\s*:\s*([\d.]+)$/m.exec(await readFile("/proc/cpuinfo", "utf8")) ?? [];
   return mhz === undefined ? [] : [`tsc_early_khz=${Math.round(Number(mhz) * 1000)}`];
 }
