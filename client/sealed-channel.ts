@@ -4,11 +4,14 @@
  * and times.
  *
  * A request to a key that the enclave has given up is sent once more, sealed to the key of a fresh attestation, where it
- * does no harm twice; otherwise the caller is told, and the next call has the fresh key.
+ * does no harm twice; otherwise the caller is told, and the next call has the fresh key. So is one that nobody could open:
+ * identifiers of keys are one byte and begin anew with every boot, so that an enclave which has booted again, or another
+ * one, takes it for its own.
  */
 import type { BinaryResponse } from "../shared/bhttp.js";
 import { encodeBinaryRequest, parseBinaryResponse } from "../shared/bhttp.js";
 import { wipe } from "../shared/bytes.js";
+import type { ErrorCode } from "../shared/errors.js";
 import { ServiceError } from "../shared/errors.js";
 import type { KeyConfiguration } from "../shared/ohttp/key-configuration.js";
 import { parseKeyConfigurations } from "../shared/ohttp/key-configuration.js";
@@ -40,6 +43,14 @@ interface SealedSession extends Session {
   readonly baseUrl: URL;
 }
 
+/** What somebody says in the clear who has not the key that a request is sealed to. */
+const OTHER_KEY: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["ERR_KEY_CONFIGURATION", "ERR_DECRYPTION_FAILED"]);
+
+/** What came back: the enclave's answer, or the word of whoever carries the requests. */
+type Answer =
+  | { readonly kind: "content"; readonly content: Uint8Array }
+  | { readonly kind: "refused"; readonly refusal: ServiceError };
+
 /** Beside the content: status, fields and padding. */
 const MAX_OVERHEAD_BYTES = 32 * 1024;
 
@@ -55,15 +66,15 @@ export async function openSealedChannel(options: SealedChannelOptions, signal?: 
     },
     async call(call) {
       const session = await sessions.current(call.signal);
-      try {
-        return await send(options, session, call);
-      } catch (error) {
-        if (!(error instanceof ServiceError && error.code === "ERR_KEY_CONFIGURATION")) throw error;
-        const renewed = await sessions.renewed(session, call.signal);
-        // Anybody on the way can say so, having passed the request on.
-        if (!call.idempotent) throw error;
-        return send(options, renewed, call);
-      }
+      const answer = await send(options, session, call);
+      if (answer.kind === "content") return answer.content;
+      if (!OTHER_KEY.has(answer.refusal.code)) throw answer.refusal;
+      const renewed = await sessions.renewed(session, call.signal);
+      // Anybody on the way can say so, having passed the request on.
+      if (!call.idempotent) throw answer.refusal;
+      const second = await send(options, renewed, call);
+      if (second.kind === "content") return second.content;
+      throw second.refusal;
     },
     close: () => sessions.close(),
   };
@@ -120,7 +131,7 @@ async function send(
   { http, appraiser }: SealedChannelOptions,
   { configuration, baseUrl }: SealedSession,
   call: ChannelCall,
-): Promise<Uint8Array> {
+): Promise<Answer> {
   const request = encodeBinaryRequest(binaryRequest(call, appraiser.clock()));
   const { sealed, openResponse } = await sealRequest(configuration, request);
   wipe(request);
@@ -134,12 +145,15 @@ async function send(
       signal: call.signal,
     },
   );
-  if (status !== 200) throw carrierRefusalOf(contentType, body);
+  if (status !== 200) return { kind: "refused", refusal: carrierRefusalOf(contentType, body) };
   if (contentType !== MEDIA_TYPE_OHTTP_RESPONSE) {
     throw new ServiceError("ERR_OHTTP_MALFORMED", `expected an answer of type ${MEDIA_TYPE_OHTTP_RESPONSE}`);
   }
   const opened = await openResponse(body);
-  return contentOf(parseBinaryResponse(opened, { maxContentBytes: call.maxResponseBytes }));
+  return {
+    kind: "content",
+    content: contentOf(parseBinaryResponse(opened, { maxContentBytes: call.maxResponseBytes })),
+  };
 }
 
 /** RFC 9458 §6.5.1: the date, so that the enclave need not remember the request for ever. */

@@ -65,6 +65,8 @@ export interface FakeParent {
   readonly opened: readonly Opened[];
   /** Puts keys with other identifiers in use; the old ones are gone at once. */
   rotate(): Promise<void>;
+  /** Puts other keys in use, with the identifiers of the first ones, as an enclave that has booted again. */
+  reboot(): Promise<void>;
 }
 
 const keysFrom = (firstId: number): Promise<OhttpKeyPair[]> =>
@@ -97,7 +99,10 @@ export function fakeParent(options: FakeParentOptions): FakeParent {
   const rotate = async (): Promise<void> => {
     keys = await keysFrom((keys.at(-1)?.configuration.keyId ?? 0) + 1);
   };
-  return { fetch, sent, opened, rotate };
+  const reboot = async (): Promise<void> => {
+    keys = await keysFrom(0);
+  };
+  return { fetch, sent, opened, rotate, reboot };
 }
 
 /** Rejects when `signal` fires, as `fetch` does. */
@@ -132,7 +137,9 @@ async function sealed(
   const { keyId } = parseSealedHeader(body);
   const pair = keys.find(({ configuration }) => configuration.keyId === keyId);
   if (pair === undefined) return problem("ERR_KEY_CONFIGURATION");
-  const { request, sealResponse } = await openRequest(pair, body);
+  const received = await openRequest(pair, body).catch(() => undefined);
+  if (received === undefined) return problem("ERR_DECRYPTION_FAILED");
+  const { request, sealResponse } = received;
   const { method, path, fields, content } = parseBinaryRequest(request, { maxContentBytes: 2_000_000 });
   const found = { method, path, fields: Object.fromEntries(fields), body: JSON.parse(decodeUtf8(content)) };
   opened.push(found);

@@ -10,18 +10,18 @@ import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { imageEnclave } from "./host/enclave.js";
 import { packInitramfs } from "./host/initramfs.js";
 import type { Kernel } from "./host/kernel.js";
 import { provideKernel } from "./host/kernel.js";
 import { runMachine } from "./host/machine.js";
-import { placeholderEnclave } from "./host/placeholder.js";
 import { Report } from "./host/report.js";
 import { provideRequirements, Unavailable } from "./host/requirements.js";
 import { layEnclave, layParentRoot } from "./host/root.js";
 
 const PROJECT = fileURLToPath(new URL("../../..", import.meta.url)); // from dist/test/vm
-const MEMORY_MIB = 768;
-const DEADLINE_MS = 170_000;
+const MEMORY_MIB = 1_280;
+const DEADLINE_MS = 300_000;
 
 const startedAt = performance.now();
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
@@ -56,7 +56,7 @@ async function main(): Promise<number> {
 async function buildInitramfs(folder: string, kernel: Kernel): Promise<string> {
   const [root, file] = [join(folder, "root"), join(folder, "initramfs.cpio")];
   await layParentRoot(root, PROJECT, kernel);
-  await layEnclave(root, await placeholderEnclave(join(folder, "enclave")));
+  await layEnclave(root, await imageEnclave(join(folder, "enclave"), PROJECT));
   const bytes = await packInitramfs(root, file);
   progress(`packed the initramfs, ${(bytes / 1e6).toFixed(0)} MB`);
   return file;

@@ -11,7 +11,9 @@ export interface Check {
 }
 
 /** Without hardware virtualisation everything takes many times as long. */
-const DEADLINE_MS = 20_000;
+const DEADLINE_MS = 40_000;
+/** Whoever looks at the signal can say what he waited for. */
+const GRACE_MS = 1_000;
 
 const tell = (result: Result): void => void process.stdout.write(`${formatResult(result)}\n`);
 
@@ -32,7 +34,7 @@ export async function runChecks(checks: readonly Check[]): Promise<void> {
 async function failureOf({ run, deadlineMs = DEADLINE_MS }: Check): Promise<string | undefined> {
   const over = new AbortController();
   const late = async (): Promise<never> => {
-    await sleep(deadlineMs, undefined, { signal: over.signal, ref: true });
+    await sleep(deadlineMs + GRACE_MS, undefined, { signal: over.signal, ref: true });
     throw new Error(`not done within ${deadlineMs} ms`);
   };
   try {

@@ -8,6 +8,6 @@ mount -t sysfs sysfs /sys
 for module in /modules/*.ko; do insmod "$module"; done
 ip link set lo up
 cd /app
-node dist/test/vm/guest/main.js
+node --no-warnings dist/cli/guest.js
 echo "the checks ended with status $?"
 reboot -f

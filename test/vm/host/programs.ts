@@ -1,0 +1,39 @@
+/**
+ * What runs in the guest outside of the enclave: the command line, whose `parent` it is, and the test. Bundled, because without
+ * hardware virtualisation Node would take most of the time to find and read a thousand modules.
+ */
+import { cp, mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { build } from "esbuild";
+
+/** Programs by name, all in one folder: who starts another one looks for it there. */
+const PROGRAMS = {
+  main: "dist/cli/main.js",
+  guest: "dist/test/vm/guest/main.js",
+  "nsm-device": "dist/test/vm/guest/nsm-device.js",
+  init: "dist/test/vm/guest/init.js",
+  "half-request": "dist/test/vm/guest/half-request.js",
+};
+/** CommonJS modules ask for each other and for Node's in their own way. */
+const REQUIRE =
+  'import { createRequire as makeRequire } from "node:module"; const require = makeRequire(import.meta.url);';
+
+/** Lays the programs in `app`/dist/cli, with the addon beside them. */
+export async function layPrograms(app: string, project: string): Promise<void> {
+  const outdir = join(app, "dist/cli");
+  await mkdir(outdir, { recursive: true });
+  await cp(join(project, "package.json"), join(app, "package.json")); // says the version
+  await build({
+    absWorkingDir: project,
+    entryPoints: PROGRAMS,
+    outdir,
+    bundle: true,
+    splitting: true,
+    format: "esm",
+    platform: "node",
+    target: "node20",
+    banner: { js: REQUIRE },
+    logLevel: "error",
+  });
+  await cp(join(project, "vsock/prebuilds"), join(outdir, "prebuilds"), { recursive: true });
+}
