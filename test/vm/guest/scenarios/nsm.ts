@@ -2,8 +2,8 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
 import { closeSync, openSync } from "node:fs";
 import { systemClock } from "../../../../enclave/clock.js";
+import { openNsmDevice } from "../../../../enclave/machine/nsm-device.js";
 import { NsmClient } from "../../../../enclave/nsm.js";
-import { openNsmDevice } from "../../../../enclave/nsm-device.js";
 import type { Nsm } from "../../../../shared/nsm.js";
 import { decodeNsmResponse, encodeNsmRequest, NSM_MAX_REQUEST_BYTES } from "../../../../shared/nsm.js";
 import { nsmRequest } from "../../../../vsock/index.js";
