@@ -10,6 +10,7 @@ import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { run } from "./host/command.js";
 import { imageEnclave } from "./host/enclave.js";
 import { packInitramfs } from "./host/initramfs.js";
 import type { Kernel } from "./host/kernel.js";
@@ -31,6 +32,7 @@ const progress = (line: string): void => say(`[${((performance.now() - startedAt
 async function main(): Promise<number> {
   await provideRequirements(progress);
   const kernel = await provideKernel(progress);
+  await run("sh", [join(PROJECT, "scripts/build-native.sh")]); // the addon that is tested is that of these sources
   const folder = await mkdtemp(join(tmpdir(), "nd-vm-"));
   const remove = (): void => rmSync(folder, { recursive: true, force: true });
   process.once("exit", remove);

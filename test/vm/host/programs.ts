@@ -3,7 +3,7 @@
  * hardware virtualisation Node would take most of the time to find and read a thousand modules.
  */
 import { cp, mkdir } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { build } from "esbuild";
 
 /** Programs by name, all in one folder: who starts another one looks for it there. */
@@ -18,7 +18,11 @@ const PROGRAMS = {
 const REQUIRE =
   'import { createRequire as makeRequire } from "node:module"; const require = makeRequire(import.meta.url);';
 
-/** Lays the programs in `app`/dist/cli, with the addon beside them. */
+/** What the addon's own tests check where there is a kernel with AF_VSOCK. It takes the compiled modules as they are. */
+const VSOCK_CHECKS = "test/vsock/programs/real-vsock.mjs";
+const isProgram = (path: string): boolean => !/\.(d\.ts|map)$/.test(path);
+
+/** Lays the programs in `app`/dist/cli, with the addon beside them, which must have been built. */
 export async function layPrograms(app: string, project: string): Promise<void> {
   const outdir = join(app, "dist/cli");
   await mkdir(outdir, { recursive: true });
@@ -36,4 +40,7 @@ export async function layPrograms(app: string, project: string): Promise<void> {
     logLevel: "error",
   });
   await cp(join(project, "vsock/prebuilds"), join(outdir, "prebuilds"), { recursive: true });
+  await cp(join(project, "vsock/prebuilds"), join(app, "dist/vsock/prebuilds"), { recursive: true });
+  await cp(join(project, "dist/vsock"), join(app, "dist/vsock"), { recursive: true, filter: isProgram });
+  await cp(join(project, VSOCK_CHECKS), join(app, "dist/cli", basename(VSOCK_CHECKS)));
 }

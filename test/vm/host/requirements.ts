@@ -7,6 +7,7 @@ const PROGRAMS = [
   ["qemu-system-x86_64", "qemu-system-x86"],
   ["busybox", "busybox-static"],
   ["cpio", "cpio"],
+  ["cc", "build-essential"],
 ] as const;
 
 /** The virtual machine cannot run on this host, for a reason that is no fault of the project. */

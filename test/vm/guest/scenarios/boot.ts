@@ -1,7 +1,7 @@
 /** How an enclave comes up: heartbeat, measurement, randomness, clock, root given up; and how it says that it cannot. */
 import { deepEqual, equal, match, ok } from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { readFile } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { systemClock } from "../../../../enclave/clock.js";
 import { openNsmDevice } from "../../../../enclave/machine/nsm-device.js";
 import { UNPRIVILEGED } from "../../../../enclave/machine/privileges.js";
@@ -65,6 +65,28 @@ export const bootChecks = (stage: Stage): Check[] => [
         }
         equal(readAs(uid, "/proc/self/environ"), "", "they could read their own");
       }
+    },
+  },
+  {
+    name: "the enclave has no network, no /tmp and no other process",
+    async run() {
+      const { pid } = stage.serving.enclave;
+      const interfaces = (await readFile(`/proc/${pid}/net/dev`, "utf8")).match(/^\s*\w+(?=:)/gm) ?? [];
+      deepEqual(
+        interfaces.map((name) => name.trim()),
+        ["lo"],
+      );
+      match(await readFile(`/proc/${pid}/status`, "utf8"), new RegExp(`^NSpid:\t${pid}\t1$`, "m"));
+      deepEqual((await readdir(`/proc/${pid}/root`)).sort(), [
+        "app",
+        "dev",
+        "etc",
+        "lib",
+        "lib64",
+        "proc",
+        "sys",
+        "usr",
+      ]);
     },
   },
   {

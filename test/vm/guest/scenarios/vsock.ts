@@ -2,22 +2,39 @@
  * AF_VSOCK itself, between sockets of this guest. Peers of another CID there are none on loopback: that the parent turns such
  * connections away is tested without a kernel, and for the hardware checklist.
  */
-import { equal, ok } from "node:assert/strict";
+import { equal, match, ok } from "node:assert/strict";
+import { execFile } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { connectTo } from "../../../../transport/connect.js";
 import type { VsockSocket } from "../../../../vsock/index.js";
 import { VMADDR_CID_LOCAL as CID, connect, createServer, VMADDR_PORT_ANY } from "../../../../vsock/index.js";
 import type { Check } from "../checks.js";
 import { failureOf } from "../stage.js";
 
+const execute = promisify(execFile);
+
 const CLOSED_PORT = 4_999;
 const CLIENTS = 50;
 const ECHOED_BYTES = 16 * 1024 * 1024;
 
 export const vsockChecks: readonly Check[] = [
+  {
+    name: "what the addon's own tests check on a real AF_VSOCK",
+    deadlineMs: 60_000,
+    async run() {
+      const folder = fileURLToPath(new URL("../vsock", import.meta.url));
+      const program = fileURLToPath(new URL("./real-vsock.mjs", import.meta.url));
+      const { stdout } = await execute(process.execPath, [program, folder]).catch((error: { stdout: string }) => error);
+      const failed = stdout.split("\n").filter((line) => line.startsWith("FAILED"));
+      equal(failed.join("; "), "");
+      match(stdout, /^ok /);
+    },
+  },
   {
     name: "a port on which nobody listens is ECONNRESET, and ERR_ADDRESS by address",
     async run() {
