@@ -1,10 +1,11 @@
 /** What becomes of everybody else when one of them is gone, in the middle of what it did. */
 import { equal, notEqual } from "node:assert/strict";
 import type { Enclave } from "../../../../client/enclave.js";
+import { connectEnclaveTls } from "../../../../client/node/index.js";
 import type { Check } from "../checks.js";
 import { descriptorsOf, halfRequest, until, untilNoMoreDescriptors } from "../processes.js";
 import type { Stage } from "../stage.js";
-import { CONTEXT, failureOf } from "../stage.js";
+import { CONTEXT, failureOf, TLS_URL } from "../stage.js";
 
 const SECRET = "outlives them";
 const CALLS = 12;
@@ -41,15 +42,17 @@ export const peerDeathChecks = (stage: Stage): Check[] => [
   },
 ];
 
-/** Two checks with one client, whose session goes on from the first to the second. */
+/** Two checks with one client of each kind, whose sessions go on from the first to the second. */
 export const restartChecks = (stage: Stage): Check[] => {
   let client: Enclave | undefined;
+  let tls: Enclave | undefined;
   let moduleId: string;
   return [
     {
       name: "a request to an enclave that is terminated is told ERR_ENCLAVE_UNAVAILABLE, and the parent keeps nothing of it",
       async run(signal) {
         client = await stage.connect({ maxRetries: 0 });
+        tls = await connectEnclaveTls(TLS_URL, await stage.clientOptions());
         moduleId = client.attestation.attestation.moduleId;
         const before = await descriptorsOf(stage.parent.pid);
         equal(await whileHalted(stage, client, signal, () => stage.stopEnclave()), "ERR_ENCLAVE_UNAVAILABLE");
@@ -58,15 +61,17 @@ export const restartChecks = (stage: Stage): Check[] => {
       },
     },
     {
-      name: "when it has booted again the parent finds it, and a session that was open attests it anew and decrypts",
+      name: "when it has booted again the parent finds it, and sessions that were open, sealed and TLS, attest it anew and decrypt",
       deadlineMs: 60_000,
       async run(signal) {
-        if (client === undefined) throw new Error("no session was open");
+        if (client === undefined || tls === undefined) throw new Error("no session was open");
         const { nsm } = await stage.bootEnclave(stage.configuration, signal);
         notEqual(nsm.moduleId, moduleId);
-        equal(await decrypted(stage, client), SECRET); // its policy names the PCRs of the first boot
-        equal(client.attestation.attestation.moduleId, nsm.moduleId);
-        client.close();
+        for (const session of [client, tls]) {
+          equal(await decrypted(stage, session), SECRET); // its policy names the PCRs of the first boot
+          equal(session.attestation.attestation.moduleId, nsm.moduleId);
+          session.close();
+        }
       },
     },
   ];
