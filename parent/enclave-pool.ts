@@ -45,8 +45,8 @@ export class EnclavePool {
   }
 
   /**
-   * A pool of listed enclaves, or of those that are found; then it also looks again from time to time, and what fails is
-   * logged and tried again. No enclave need be there yet.
+   * A pool of listed enclaves, or of those that are found; then it waits for the first answer, also looks again from time to
+   * time, and what fails or is late is logged and tried again. No enclave need be there yet.
    * @throws ServiceError ERR_CONFIGURATION, ERR_ADDRESS (the list).
    */
   static async create(
@@ -64,15 +64,13 @@ export class EnclavePool {
     return [...this.#members.values()];
   }
 
-  /** One of those that answer. @throws ServiceError ERR_ENCLAVE_UNAVAILABLE when there is none at all. */
-  next(): PooledEnclave {
-    const members = [...this.#members.values()];
+  /** One of those that answer, or else of the others, but none of those that were `asked`; undefined when there is none. */
+  next(asked: ReadonlySet<PooledEnclave>): PooledEnclave | undefined {
+    const members = [...this.#members.values()].filter((member) => !asked.has(member));
     const usable = members.filter((member) => member.up || performance.now() >= member.downUntilMs);
     const from = usable.length > 0 ? usable : members;
     this.#turn = (this.#turn + 1) % Math.max(1, from.length);
-    const chosen = from[this.#turn];
-    if (chosen) return chosen;
-    throw new ServiceError("ERR_ENCLAVE_UNAVAILABLE", "no enclave is known: has one been started?");
+    return from[this.#turn];
   }
 
   named(name: string): PooledEnclave | undefined {
@@ -104,7 +102,9 @@ export class EnclavePool {
   async #discover(source: EnclaveDiscovery): Promise<void> {
     const { limits, log } = this.#context;
     try {
-      this.#replace(await source());
+      const targets = await withinDeadline(source, limits.discoveryDeadlineMs);
+      if (this.#closed) return;
+      this.#replace(targets);
     } catch (error) {
       log.error({ err: error }, "enclaves: discovery failed, those known are kept");
     }
@@ -143,6 +143,20 @@ export class EnclavePool {
     member.downUntilMs = answered ? 0 : performance.now() + limits.enclaveRestMs;
     const name = member.target.name;
     if (this.#members.get(name) === member) metrics.enclaveUp.set({ enclave: name }, answered ? 1 : 0);
+  }
+}
+
+/** @throws ServiceError ERR_TIMEOUT; what `source` throws. */
+async function withinDeadline(source: EnclaveDiscovery, deadlineMs: number): Promise<readonly EnclaveTarget[]> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    const error = new ServiceError("ERR_TIMEOUT", `the enclaves were not told within ${deadlineMs} ms`);
+    timer = setTimeout(() => reject(error), deadlineMs);
+  });
+  try {
+    return await Promise.race([source(), late]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 

@@ -7,7 +7,7 @@ import { ServiceError } from "../shared/errors.js";
 import { assertOpenable } from "../transport/connect.js";
 
 export interface EnclaveTarget {
-  /** In its path, `/enclaves/NAME/`, in logs and metrics: letters, digits, `-`, `_` and `.`. */
+  /** In its path, `/enclaves/NAME/`, in logs and metrics: letters, digits, `-`, `_` and `.`, and not dots alone. */
   readonly name: string;
   /** Where its HTTP operations are served. */
   readonly address: string;
@@ -40,7 +40,8 @@ export function assertTargets(targets: readonly EnclaveTarget[]): void {
   }
   const names = new Set<string>();
   for (const { name, address, tls } of targets) {
-    if (!/^[\w.-]{1,64}$/.test(name)) {
+    // Clients take "." and ".." for steps in the path, and never ask for them.
+    if (!/^(?!\.+$)[\w.-]{1,64}$/.test(name)) {
       throw new ServiceError("ERR_CONFIGURATION", "expected an enclave's name of letters, digits, - _ and .");
     }
     if (names.has(name)) throw new ServiceError("ERR_CONFIGURATION", `two enclaves have the name ${name}`);

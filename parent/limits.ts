@@ -15,6 +15,8 @@ export interface ParentLimits {
   readonly enclaveRestMs: number;
   /** Between questions which enclaves there are, where they are found and not listed. */
   readonly discoveryIntervalMs: number;
+  /** Time for the answer which enclaves there are; the parent does not start before the first one, or this time. */
+  readonly discoveryDeadlineMs: number;
   /** Time for the credential chain, and for KMS in a gateway call. */
   readonly awsDeadlineMs: number;
   /** Tunnel: time for name resolution and connection to the target, all addresses together. */
@@ -23,7 +25,7 @@ export interface ParentLimits {
   readonly tunnelIdleDeadlineMs: number;
   /** Tunnel: life of a connection. */
   readonly tunnelTotalDeadlineMs: number;
-  /** TLS pass-through: time for the enclave to take a connection. */
+  /** TLS pass-through: time for an enclave to take a connection, before another one is asked. */
   readonly tlsConnectDeadlineMs: number;
   /** TLS pass-through: time in which at least one byte must pass, in either direction. */
   readonly tlsIdleDeadlineMs: number;
@@ -41,6 +43,7 @@ export const DEFAULT_LIMITS: ParentLimits = {
   probeDeadlineMs: 10_000,
   enclaveRestMs: 5_000,
   discoveryIntervalMs: 5_000,
+  discoveryDeadlineMs: 15_000,
   awsDeadlineMs: 8_000, // less than the enclave waits, so that it hears why
   tunnelConnectDeadlineMs: 5_000,
   tunnelIdleDeadlineMs: 120_000,

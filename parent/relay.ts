@@ -38,38 +38,53 @@ export function addRelays(http: HttpApp, enclaves: EnclavePool): void {
   for (const route of RELAYED) addRelay(http, route, enclaves);
 }
 
-type Choice = (request: FastifyRequest) => PooledEnclave;
+/**
+ * Whom to ask, after those that were asked already; undefined where no other will do.
+ * @throws ServiceError as `namedEnclave`.
+ */
+type Choice = (request: FastifyRequest, asked: ReadonlySet<PooledEnclave>) => PooledEnclave | undefined;
 
 /** Each route twice: for whichever enclave is free, and for one by its name. */
 function addRelay(http: HttpApp, route: RelayedRoute, enclaves: EnclavePool): void {
-  addRoute(http, { ...route, url: route.path, choose: () => enclaves.next(), instead: () => enclaves.next() });
-  const choose: Choice = (request) => namedEnclave(enclaves, route, request);
-  addRoute(http, { ...route, url: `/enclaves/:enclave${route.path}`, choose, instead: choose });
+  addRoute(http, { ...route, url: route.path, choose: (_request, asked) => enclaves.next(asked) });
+  const choose: Choice = (request, asked) => {
+    const enclave = namedEnclave(enclaves, route, request);
+    return asked.has(enclave) ? undefined : enclave;
+  };
+  addRoute(http, { ...route, url: `/enclaves/:enclave${route.path}`, choose });
 }
 
 interface ChosenRoute extends RelayedRoute {
   readonly url: string;
   readonly choose: Choice;
-  /** Whom to ask when the first did not answer; the same one where no other will do. */
-  readonly instead: Choice;
+}
+
+/** A request, and which enclaves have been asked. */
+interface Relayed {
+  readonly request: FastifyRequest;
+  readonly reply: FastifyReply;
+  readonly asked: Set<PooledEnclave>;
 }
 
 function addRoute(http: HttpApp, route: ChosenRoute): void {
-  const chosen = new WeakMap<FastifyRequest, PooledEnclave>();
+  const chosen = new WeakMap<FastifyRequest, Relayed & { readonly first: PooledEnclave }>();
   http.app.route({
     method: route.method,
     url: route.url,
     bodyLimit: route.maxBytes,
     // Before the body is read: requests that wait for a place would otherwise hold their bodies in memory.
     onRequest: async (request, reply) => {
-      const enclave = route.choose(request);
-      chosen.set(request, enclave);
-      onceGone(request.raw, reply.raw, enclave.client.admit());
+      const relayed = { request, reply, asked: new Set<PooledEnclave>() };
+      const first = admit(route, relayed);
+      if (first === undefined) {
+        throw new ServiceError("ERR_ENCLAVE_UNAVAILABLE", "no enclave is known: has one been started?");
+      }
+      chosen.set(request, { ...relayed, first });
     },
     handler: async (request, reply) => {
-      const first = chosen.get(request);
-      if (first === undefined) throw new TypeError("addRoute: no enclave was chosen for the request");
-      const { enclave, answer } = await relay(route, { first, request, reply });
+      const relayed = chosen.get(request);
+      if (relayed === undefined) throw new TypeError("addRoute: no enclave was chosen for the request");
+      const { enclave, answer } = await relay(route, relayed);
       if (answer.status >= 400) http.setOutcome(request, errorOfProblem(jsonOf(answer)).code);
       if (route.url === "/attestation") reply.header("content-location", `enclaves/${enclave.target.name}/attestation`);
       return answerWith(reply, answer);
@@ -77,41 +92,59 @@ function addRoute(http: HttpApp, route: ChosenRoute): void {
   });
 }
 
-interface Relayed {
-  readonly first: PooledEnclave;
-  readonly request: FastifyRequest;
-  readonly reply: FastifyReply;
+/**
+ * The next enclave that has a place for the request, which the request keeps until it is gone; undefined where no other
+ * will do. @throws ServiceError ERR_BUSY when there are others, and none has a place; as `Choice`.
+ */
+function admit({ choose }: ChosenRoute, { request, reply, asked }: Relayed): PooledEnclave | undefined {
+  const tried = new Set(asked);
+  let busy: unknown;
+  for (let enclave = choose(request, tried); enclave !== undefined; enclave = choose(request, tried)) {
+    tried.add(enclave);
+    try {
+      onceGone(request.raw, reply.raw, enclave.client.admit());
+      asked.add(enclave);
+      return enclave;
+    } catch (error) {
+      busy = error;
+    }
+  }
+  if (busy !== undefined) throw busy;
+  return undefined;
 }
 
 /** Sends the request to one enclave, and to the others in turn while those asked do not answer and it does no harm twice. */
-async function relay(route: ChosenRoute, { first, request, reply }: Relayed) {
-  const relayed = {
+async function relay(route: ChosenRoute, { first, ...relayed }: Relayed & { readonly first: PooledEnclave }) {
+  const { request, reply } = relayed;
+  const sent = {
     method: route.method,
-    path: pathOf(request),
+    path: pathOf(route, request),
     headers: relayedHeaders(request),
     body: request.body instanceof Uint8Array ? request.body : undefined,
     maxResponseBytes: route.maxBytes,
     idempotent: route.idempotent,
     signal: goneSignal(request, reply),
   };
-  const asked = new Set<PooledEnclave>();
-  for (let enclave = first; ; enclave = route.instead(request)) {
-    asked.add(enclave);
+  for (let enclave = first; ; ) {
     try {
-      return { enclave, answer: await enclave.client.send(relayed) };
+      return { enclave, answer: await enclave.client.send(sent) };
     } catch (error) {
       const unreachable = error instanceof ServiceError && error.code === "ERR_ENCLAVE_UNAVAILABLE";
-      if (!unreachable || !route.idempotent || asked.has(route.instead(request))) throw error;
+      const next = unreachable && route.idempotent ? admit(route, relayed) : undefined;
+      if (next === undefined) throw error;
+      enclave = next;
     }
   }
 }
 
-/** The path as it came, without the enclave's name. */
-function pathOf({ raw: { url = "/" } }: FastifyRequest): string {
-  return url.startsWith(NAMED) ? url.slice(url.indexOf("/", NAMED.length)) : url;
+/** The route's path in its one spelling, however it was asked for, and the query as it came. */
+function pathOf({ path }: RelayedRoute, { params, raw: { url = "" } }: FastifyRequest): string {
+  const [query = ""] = /\?[^#]*/.exec(url) ?? [];
+  return path.replace(":name", () => encodeURIComponent(parameterOf(params, "name"))) + query;
 }
 
-const NAMED = "/enclaves/";
+const parameterOf = (params: unknown, name: string): string =>
+  typeof params === "object" && params !== null ? String(new Map(Object.entries(params)).get(name) ?? "") : "";
 
 /**
  * The enclave that a request names. Sealed requests to one that is gone, or that does not answer while others do, are told
@@ -119,8 +152,7 @@ const NAMED = "/enclaves/";
  * @throws ServiceError ERR_KEY_CONFIGURATION, ERR_ENCLAVE_UNAVAILABLE.
  */
 function namedEnclave(enclaves: EnclavePool, { path }: RelayedRoute, { params }: FastifyRequest): PooledEnclave {
-  const name = typeof params === "object" && params !== null && "enclave" in params ? String(params.enclave) : "";
-  const enclave = enclaves.named(name);
+  const enclave = enclaves.named(parameterOf(params, "enclave"));
   const othersAnswer = enclaves.all.some((other) => other !== enclave && other.up);
   if (path === "/v1/sealed" && (enclave === undefined || (!enclave.up && othersAnswer))) {
     throw new ServiceError("ERR_KEY_CONFIGURATION", "the enclave that has this key is not here any more");

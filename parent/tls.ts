@@ -2,10 +2,14 @@
  * The TLS pass-through: what clients send to a TCP port goes to the enclave's TLS address, byte for byte, and back. TLS
  * ends in the enclave, whose key the clients check by attestation; this end has no certificate and sees only ciphertext.
  *
- * Refused: connections beyond the bound. Whatever goes wrong, an enclave that is not there included, ends one connection.
+ * With several enclaves they take turns; where one does not take the connection, the next one is asked.
+ *
+ * Refused: connections beyond the bound. Whatever goes wrong, no enclave that is there included, ends one connection.
  */
+import type { Duplex } from "node:stream";
 import type { Logger } from "pino";
 import { ServiceError } from "../shared/errors.js";
+import type { ConnectOptions } from "../transport/connect.js";
 import { connectTo } from "../transport/connect.js";
 import type { EnclavePool, PooledEnclave } from "./enclave-pool.js";
 import type { ParentLimits } from "./limits.js";
@@ -49,12 +53,7 @@ export async function createTlsPassThrough(options: TlsOptions, context: TlsCont
     maxConnections: options.maxConnections,
     idleMs: limits.tlsIdleDeadlineMs,
     totalMs: limits.tlsTotalDeadlineMs,
-    connect: (signal) =>
-      connectTo(tlsAddressOf(enclaves.next()), {
-        deadlineMs: limits.tlsConnectDeadlineMs,
-        signal,
-        failureCode: "ERR_ENCLAVE_UNAVAILABLE",
-      }),
+    connect: (signal) => connectToOne(enclaves, { deadlineMs: limits.tlsConnectDeadlineMs, signal }),
     directions: { forth: "to_enclave", back: "to_client" },
     metrics: { open: metrics.tlsOpen, connections: metrics.tlsConnections, bytes: metrics.tlsBytes },
     log,
@@ -70,7 +69,26 @@ export async function createTlsPassThrough(options: TlsOptions, context: TlsCont
   };
 }
 
-function tlsAddressOf({ target: { name, tls } }: PooledEnclave): string {
-  if (tls !== undefined) return tls;
-  throw new ServiceError("ERR_ENCLAVE_UNAVAILABLE", `the enclave ${name} has no address for TLS`);
+/**
+ * A connection to the first enclave, in turn, that has an address for TLS and takes it. That one does not says nothing of its
+ * HTTP: its configuration may have no TLS channel.
+ * @throws ServiceError ERR_ENCLAVE_UNAVAILABLE, ERR_TIMEOUT: that of the last that was asked; the signal's reason.
+ */
+async function connectToOne(
+  enclaves: Pick<EnclavePool, "next">,
+  options: Pick<ConnectOptions, "deadlineMs"> & { readonly signal: AbortSignal },
+): Promise<Duplex> {
+  const asked = new Set<PooledEnclave>();
+  let failure: unknown = new ServiceError("ERR_ENCLAVE_UNAVAILABLE", "no enclave is known that has an address for TLS");
+  for (let enclave = enclaves.next(asked); enclave !== undefined; enclave = enclaves.next(asked)) {
+    asked.add(enclave);
+    if (enclave.target.tls === undefined) continue;
+    try {
+      return await connectTo(enclave.target.tls, { ...options, failureCode: "ERR_ENCLAVE_UNAVAILABLE" });
+    } catch (error) {
+      if (options.signal.aborted) throw error;
+      failure = error;
+    }
+  }
+  throw failure;
 }

@@ -1,11 +1,16 @@
 /** Several enclaves behind one parent: who is asked, what happens while one does not answer, and who is found. */
-import type { RequestListener } from "node:http";
+import type { RequestListener, ServerResponse } from "node:http";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { EnclavePool } from "../../parent/enclave-pool.js";
 import type { EnclaveTarget, Parent, ParentOptions } from "../../parent/index.js";
 import { createParent } from "../../parent/index.js";
+import { DEFAULT_LIMITS } from "../../parent/limits.js";
+import { createMetrics } from "../../parent/metrics.js";
 import { requestOver } from "../../transport/http.js";
 import { testFolder } from "../support/folder.js";
+import { collect } from "../support/streams.js";
 import { fakeEnclave, killServer, parentOptions } from "./fakes.js";
 
 /** An enclave that answers everything with its name. */
@@ -91,6 +96,55 @@ describe("several enclaves", () => {
     for (const name of ["a", "b"]) expect(metrics).toContain(`nitro_parent_enclave_up{enclave="${name}"} 0`);
   });
 
+  test.each(["a", "b", "c", "d"])("all having been silent, each is asked once, until %s answers", async (name) => {
+    const targets = ["a", "b", "c", "d"].map(targetOf);
+    const limits = { enclaveRestMs: 60_000, enclaveDeadlineMs: 200, transferDeadlineMs: 200 };
+    const { parent } = await open(targets, { limits });
+    await get(parent, "/healthz");
+    // Once, with an even number of them, it asked the same one over and over, for as long as the client waited.
+    const silent = { status: 503, body: { code: "ERR_ENCLAVE_UNAVAILABLE" } };
+    for (let i = 0; i < 2; i++) expect(await get(parent, "/attestation")).toMatchObject(silent);
+    await fakeEnclave(targets.find((target) => target.name === name)?.address ?? "", naming(name));
+    expect(await get(parent, "/attestation")).toMatchObject({ status: 200, body: { name } });
+  });
+
+  test("a request goes where a place is free, also when it moves on, and is refused where there is none", async () => {
+    const { parent, a, b } = await openTwo({ limits: { maxConcurrentRequests: 1 } });
+    const held: ServerResponse[] = [];
+    const arrivals: (() => void)[] = [];
+    const arrived = () => new Promise<void>((resolve) => arrivals.push(resolve));
+    const hold: RequestListener = (_request, response) => {
+      held.push(response);
+      arrivals.shift()?.();
+    };
+    for (const enclave of [a, b]) enclave.removeAllListeners("request").on("request", hold);
+    const first = arrived();
+    const atB = get(parent, "/enclaves/b/attestation");
+    await first;
+    const second = arrived();
+    const atA = get(parent, "/attestation"); // wherever the turn is: b is full
+    await second;
+    expect(await get(parent, "/attestation")).toMatchObject({ status: 503, body: { code: "ERR_BUSY" } });
+    await killServer(a);
+    expect(await atA).toMatchObject({ status: 503, body: { code: "ERR_BUSY" } }); // not a second one to b
+    expect(held).toHaveLength(2);
+    held[0]?.end("{}");
+    expect((await atB).status).toBe(200);
+  });
+
+  test.each([
+    ["an absolute form", "http://host/enclaves/b/attestation?n=%41"],
+    ["letters that are percent-encoded", "/%65nclaves/%62/%61ttestation?n=%41"],
+    ["a fragment", "/enclaves/b/attestation?n=%41#x"],
+  ])("are reached by name when the target has %s", async (_, target) => {
+    const { parent } = await openTwo();
+    const { hostname, port } = new URL(parent.url);
+    const socket = connect({ host: hostname, port: Number(port) });
+    socket.write(`GET ${target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`);
+    const answer = (await collect(socket)).toString();
+    expect(JSON.parse(answer.slice(answer.indexOf("{")))).toEqual({ name: "b", path: "/attestation?n=%41" });
+  });
+
   test("health shows each; one that is ready makes the parent ready", async () => {
     const { parent, a } = await openTwo();
     await killServer(a);
@@ -131,6 +185,38 @@ describe("enclaves that are found", () => {
   });
 });
 
+describe("a discovery", () => {
+  const later = () => {
+    let answer: (targets: EnclaveTarget[]) => void = () => undefined;
+    const source = () => new Promise<EnclaveTarget[]>((resolve) => (answer = resolve));
+    return { source, answer: (targets: EnclaveTarget[]) => answer(targets) };
+  };
+
+  test("that does not answer delays neither the start nor the next question for longer than its deadline", async () => {
+    const targets = [targetOf("a")];
+    let asked = 0;
+    const source = () => (asked++ === 0 ? new Promise<never>(() => undefined) : Promise.resolve(targets));
+    const { parent, log } = await open(source, { limits: { discoveryDeadlineMs: 20, discoveryIntervalMs: 20 } });
+    expect(log.text()).toContain("ERR_TIMEOUT");
+    await expect.poll(async () => (await get(parent, "/healthz")).body.enclaves).toHaveProperty("a");
+  });
+
+  test("that answers after the end adds nothing and is not repeated", async () => {
+    const { source, answer } = later();
+    const { options, log } = parentOptions();
+    const limits = { ...DEFAULT_LIMITS, discoveryIntervalMs: 1 };
+    let asked = 0;
+    const repeated = () => (asked++ === 0 ? Promise.resolve([]) : source());
+    const context = { limits, log: options.log ?? log.logger, metrics: createMetrics(() => undefined) };
+    const pool = await EnclavePool.create(repeated, context);
+    await expect.poll(() => asked).toBe(2);
+    pool.close();
+    answer([targetOf("a")]);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect([pool.all.length, asked]).toEqual([0, 2]);
+  });
+});
+
 describe("what an enclave says of its start", () => {
   const report = async (services: string, state: unknown) =>
     requestOver(services, {
@@ -166,6 +252,7 @@ describe("a list of enclaves", () => {
   test.each<[string, () => EnclaveTarget[]]>([
     ["two of one name", () => [targetOf("a"), targetOf("a")]],
     ["a name that is no part of a path", () => [{ ...targetOf("a"), name: "a/b" }]],
+    ["a name that is a step in a path", () => [{ ...targetOf("a"), name: ".." }]],
     ["too many", () => Array.from({ length: 17 }, (_, i) => targetOf(`e${i}`))],
   ])("is refused with %s", async (_, targets) => {
     const { options } = parentOptions({ enclaves: targets() });

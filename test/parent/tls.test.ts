@@ -35,15 +35,17 @@ const newAddress = (): string => `unix:${join(testFolder(), "tls")}`;
 interface Changes extends Partial<TlsOptions> {
   /** The enclave's TLS address. */
   readonly enclave?: string;
+  /** The TLS addresses of further enclaves; undefined for one that has none. */
+  readonly others?: readonly (string | undefined)[];
   readonly limits?: Partial<ParentLimits>;
 }
 
-async function openTls({ limits, enclave = newAddress(), ...changes }: Changes = {}) {
+async function openTls({ limits, enclave = newAddress(), others = [], ...changes }: Changes = {}) {
   const metrics = createMetrics(() => undefined);
   const log = memoryLog();
   const options = { listen: { host: "127.0.0.1", port: 0 }, maxConnections: 16, ...changes };
   const allLimits = { ...DEFAULT_LIMITS, ...limits };
-  const targets = [{ name: "enclave", address: newAddress(), tls: enclave }];
+  const targets = [enclave, ...others].map((tls, index) => ({ name: `enclave-${index}`, address: newAddress(), tls }));
   const enclaves = await EnclavePool.create(targets, { limits: allLimits, log: log.logger, metrics });
   const context = { enclaves, limits: allLimits, log: log.logger, metrics };
   const tls = await createTlsPassThrough(options, context);
@@ -117,6 +119,13 @@ describe("what goes wrong ends one connection", () => {
     expect(log.text()).toContain("ERR_ENCLAVE_UNAVAILABLE");
     await rawEnclave(enclave, echo);
     expect(await exchange(port, "there")).toBe("there");
+  });
+
+  test("one of several enclaves that is not there, or has no TLS, ends none: another one is asked", async () => {
+    const { port, metrics } = await openTo(echo, { others: [undefined, newAddress(), undefined, newAddress()] });
+    for (let i = 0; i < 5; i++) expect(await exchange(port, "there")).toBe("there");
+    await counted(metrics, "ended");
+    expect((await metrics.tlsConnections.get()).values.map(({ labels }) => labels.outcome)).toEqual(["ended"]);
   });
 
   test("an enclave that breaks off, while others live on", async () => {
