@@ -44,6 +44,9 @@ export interface HttpApp {
 /** Longer than the idle time of the usual load balancers, which otherwise write to a connection that we just closed. */
 const KEEP_ALIVE_MS = 65_000;
 
+/** Less than the enclave takes (16 KiB), for what is added on the way: it answers longer ones without a problem document. */
+const MAX_HEAD_BYTES = 15 * 1024;
+
 /** Fastify's own errors, by what they are to a client. */
 const FRAMEWORK_ERRORS: Readonly<Record<string, ErrorCode>> = {
   FST_ERR_CTP_BODY_TOO_LARGE: "ERR_MESSAGE_TOO_LARGE",
@@ -135,6 +138,7 @@ export function createHttpApp(options: HttpAppOptions): HttpApp {
 /** A node:http server that ends connections whose request does not arrive in time. */
 function createDeadlineServer(limits: ParentLimits): Server {
   const server = createServer({
+    maxHeaderSize: MAX_HEAD_BYTES,
     headersTimeout: limits.transferDeadlineMs,
     requestTimeout: limits.transferDeadlineMs,
     keepAliveTimeout: KEEP_ALIVE_MS,

@@ -249,6 +249,17 @@ describe("bounds", () => {
     expect(enclave.seen).toHaveLength(1);
   });
 
+  test("pitfall 15: a head for which the enclave has no room is refused here, as a problem", async () => {
+    const { url } = await openParent(recordingEnclave().listener);
+    const authorized = (length: number) =>
+      post(`${url}/v1/decrypt`, "{}", { ...JSON_TYPE, authorization: "a".repeat(length) });
+    expect((await authorized(14_500)).status).toBe(200);
+    // Node's own limit is 16 KiB of fields, here as in the enclave, which gets some more of them.
+    for (let length = 15_900; length < 16_400; length += 20) {
+      await expectProblem(await authorized(length), "ERR_MESSAGE_TOO_LARGE");
+    }
+  });
+
   test("pitfall 15: does not take an answer of the enclave beyond the limit", async () => {
     const answers = ["x".repeat(MAX_REQUEST_BYTES), "x".repeat(MAX_REQUEST_BYTES + 1)];
     const { url } = await openParent((_request, response) => void response.end(answers.shift()));
