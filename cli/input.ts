@@ -65,8 +65,12 @@ const withDocument = z.looseObject({ document: attestationResponse.shape.documen
 
 const documentOf = (json: string): string => parseJson(withDocument, json, "ERR_MESSAGE_MALFORMED").document;
 
-/** The text of input that is printable ASCII throughout. */
+/** Much more than any text that the commands read; JavaScript has no strings above 512 MiB. */
+export const MAX_TEXT_BYTES = 64 * 1024 * 1024;
+
+/** The text of input that is printable ASCII throughout, and not too long to be text. */
 export function asText(input: Uint8Array): string | undefined {
+  if (input.length > MAX_TEXT_BYTES) return undefined;
   const isText = input.every((byte) => (byte >= 0x20 && byte < 0x7f) || (byte >= 0x09 && byte <= 0x0d));
   return isText ? new TextDecoder().decode(input) : undefined;
 }

@@ -19,7 +19,7 @@ signed, PCR8, and checks the CRC-32 and the signature.
 Usage: nitro-decrypt inspect FILE [--json]
 
 FILE is raw, base64 or hexadecimal text, or the JSON that an enclave's GET /attestation answers; - is
-stdin. It is read into memory, up to 1 GiB.
+stdin. It is read into memory, up to 1 GiB, and 64 MiB of text.
 
   --json  what was found as JSON
   --help

@@ -12,7 +12,13 @@ export function layOut(lines: readonly Line[]): string {
 
 /** Prints `report` as JSON on one line, or `text`. */
 export function print(io: Io, json: boolean, report: unknown, text: () => string): void {
-  io.stdout(`${json ? JSON.stringify(report) : text()}\n`);
+  io.stdout(`${json ? printableJson(report) : text()}\n`);
+}
+
+/** JSON whose strings have their control characters escaped as well: JSON.stringify leaves U+0080 and above as they are. */
+function printableJson(value: unknown): string {
+  const escaped = (unit: string): string => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  return JSON.stringify(value).replace(/\p{C}/gu, (character) => character.split("").map(escaped).join(""));
 }
 
 /** `text` with control characters escaped: what comes from a file must not drive the terminal. */

@@ -1,12 +1,13 @@
 import { createSecretKey, generateKeyPairSync, randomBytes } from "node:crypto";
 import { describe, expect, test } from "vitest";
+import { MAX_TEXT_BYTES } from "../../cli/input.js";
 import { inspect } from "../../cli/inspect.js";
 import { concatBytes, fromHex, toBase64, toHex, utf8 } from "../../shared/bytes.js";
 import { measureImage } from "../../shared/eif/eif.js";
 import { createDocumentMaker } from "../../simulator/nsm/document.js";
 import { INSTANCE_ID, NOW, testPki } from "../simulator/fixtures.js";
 import { encodeEnvelope, seal } from "../support/cms-builder.js";
-import { buildEif, parts } from "../support/eif-builder.js";
+import { buildEif, parts, plainSections, SECTION } from "../support/eif-builder.js";
 import { changeByte, eifVectors, readVector, VECTORS_EXPIRED, VECTORS_VALID } from "../support/eif-vectors.js";
 import { recordedIo } from "../support/io.js";
 
@@ -23,6 +24,23 @@ async function jsonOf(input: Uint8Array) {
   expect(exitCode).toBe(0);
   return JSON.parse(out);
 }
+
+test("control characters of a file do not reach the terminal, in JSON either", async () => {
+  const text = "a\u001b[31mb\u009b32m\u202e\u{e0001}é";
+  const metadata = { type: SECTION.metadata, data: utf8(JSON.stringify({ ImageName: text })) };
+  const image = buildEif({ sections: plainSections.map((part) => (part.type === SECTION.metadata ? metadata : part)) });
+  for (const options of [[], ["--json"]]) {
+    const { exitCode, out } = await run(image, ...options);
+    expect(exitCode).toBe(0);
+    expect(out.replaceAll("\n", "")).not.toMatch(/\p{C}/u);
+  }
+  expect((await jsonOf(image)).metadata).toEqual({ ImageName: text });
+});
+
+test("a file of letters that is larger than any text is refused as any other", async () => {
+  const { exitCode, err } = await run(new Uint8Array(MAX_TEXT_BYTES + 1).fill(0x61));
+  expect([exitCode, err]).toEqual([1, expect.stringContaining("got something that starts with 61616161")]);
+});
 
 describe("an attestation document", async () => {
   const maker = await createDocumentMaker({ pki: await testPki(), instanceId: INSTANCE_ID });
