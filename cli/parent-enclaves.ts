@@ -8,7 +8,8 @@ import { CommandFailure } from "./command.js";
 export const ENCLAVES_USAGE = `  --enclave ADDRESS       an enclave; may be given several times
   --enclave-tls ADDRESS   where it serves TLS, as often as --enclave and in the same order; with --tls-listen
   --enclave-cid CID       an enclave on vsock, at the usual ports (5000, TLS 5443); may be given several times
-  --discover              the enclaves that "nitro-cli describe-enclaves" tells, asked every few seconds
+  --discover              all enclaves of this instance that "nitro-cli describe-enclaves" says are running, asked every few
+                          seconds; whatever they run, they may have the credentials
 `;
 
 export const ENCLAVES_OPTIONS = {
