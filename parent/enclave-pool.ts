@@ -1,7 +1,7 @@
 /**
  * The enclaves behind one parent. Each keeps its own keys, so whoever has attested to one stays with it (`named`); who has
- * not may have any (`next`): those that answer take turns, and one that did not answer is left out for some seconds, unless
- * there is no other.
+ * not may have any (`next`): those that answer take turns, and one that did not is left out, unless there is no other, until
+ * it answers the pool, which asks it every few seconds: no client waits for it.
  */
 import type { Logger } from "pino";
 import type { EnclaveState } from "../shared/enclave-state.js";
@@ -18,13 +18,14 @@ export interface PooledEnclave {
   readonly client: EnclaveClient;
   /** The CID that its own connections come from; undefined for a Unix socket. */
   readonly cid: number | undefined;
-  /** Whether it answered the last time, or has not been asked for a while. */
+  /** Whether it answered the last time, or has never been asked. */
   readonly up: boolean;
 }
 
 interface Member extends PooledEnclave {
   up: boolean;
-  downUntilMs: number;
+  /** Until the pool asks it again, while it does not answer. */
+  rest: NodeJS.Timeout | undefined;
 }
 
 export interface EnclavePoolContext {
@@ -67,7 +68,7 @@ export class EnclavePool {
   /** One of those that answer, or else of the others, but none of those that were `asked`; undefined when there is none. */
   next(asked: ReadonlySet<PooledEnclave>): PooledEnclave | undefined {
     const members = [...this.#members.values()].filter((member) => !asked.has(member));
-    const usable = members.filter((member) => member.up || performance.now() >= member.downUntilMs);
+    const usable = members.filter(({ up }) => up);
     const from = usable.length > 0 ? usable : members;
     this.#turn = (this.#turn + 1) % Math.max(1, from.length);
     return from[this.#turn];
@@ -96,7 +97,10 @@ export class EnclavePool {
   close(): void {
     this.#closed = true;
     clearTimeout(this.#timer);
-    for (const { client } of this.#members.values()) client.close();
+    for (const { client, rest } of this.#members.values()) {
+      clearTimeout(rest);
+      client.close();
+    }
   }
 
   async #discover(source: EnclaveDiscovery): Promise<void> {
@@ -124,14 +128,15 @@ export class EnclavePool {
   #add(target: EnclaveTarget): void {
     const { limits, log } = this.#context;
     const client = createEnclaveClient(target.address, limits, (answered) => this.#answered(member, answered));
-    const member: Member = { target, client, cid: cidOf(target), up: true, downUntilMs: 0 };
+    const member: Member = { target, client, cid: cidOf(target), up: true, rest: undefined };
     this.#members.set(target.name, member);
     log.info({ enclave: target.name, address: target.address }, "enclaves: one was added");
   }
 
-  #remove(name: string, { client }: Member): void {
+  #remove(name: string, { client, rest }: Member): void {
     const { log, metrics } = this.#context;
     this.#members.delete(name);
+    clearTimeout(rest);
     client.close();
     metrics.enclaveUp.remove({ enclave: name });
     log.info({ enclave: name }, "enclaves: one is gone");
@@ -140,9 +145,14 @@ export class EnclavePool {
   #answered(member: Member, answered: boolean): void {
     const { limits, metrics } = this.#context;
     member.up = answered;
-    member.downUntilMs = answered ? 0 : performance.now() + limits.enclaveRestMs;
+    clearTimeout(member.rest);
     const name = member.target.name;
-    if (this.#members.get(name) === member) metrics.enclaveUp.set({ enclave: name }, answered ? 1 : 0);
+    if (this.#closed || this.#members.get(name) !== member) return;
+    metrics.enclaveUp.set({ enclave: name }, answered ? 1 : 0);
+    if (answered) return;
+    // What comes of it, the client tells here.
+    const ask = (): void => void member.client.probe("/healthz").catch(() => undefined);
+    member.rest = setTimeout(ask, limits.enclaveRestMs).unref();
   }
 }
 

@@ -11,7 +11,7 @@ export interface ParentLimits {
   readonly enclaveDeadlineMs: number;
   /** Time for the enclave to answer a health or readiness question. */
   readonly probeDeadlineMs: number;
-  /** How long an enclave that did not answer is left out while others answer. */
+  /** Until an enclave that did not answer, and is left out while others answer, is asked for its health again. */
   readonly enclaveRestMs: number;
   /** Between questions which enclaves there are, where they are found and not listed. */
   readonly discoveryIntervalMs: number;

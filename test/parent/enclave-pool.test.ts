@@ -96,6 +96,23 @@ describe("several enclaves", () => {
     for (const name of ["a", "b"]) expect(metrics).toContain(`nitro_parent_enclave_up{enclave="${name}"} 0`);
   });
 
+  test("one that does not answer is asked by the parent alone, until it does, and then takes turns again", async () => {
+    const limits = { enclaveRestMs: 1, enclaveDeadlineMs: 100, probeDeadlineMs: 20 };
+    const { parent, a } = await openTwo({ limits });
+    let probes = 0;
+    let enough: () => void = () => undefined;
+    const probed = new Promise<void>((resolve) => (enough = resolve));
+    const silent: RequestListener = ({ url }) => {
+      if (url === "/healthz" && ++probes === 3) enough();
+    };
+    a.removeAllListeners("request").on("request", silent);
+    expect((await get(parent, "/enclaves/a/attestation")).body).toMatchObject({ code: "ERR_TIMEOUT" });
+    await probed;
+    for (let i = 0; i < 4; i++) expect((await get(parent, "/attestation")).body.name).toBe("b");
+    a.removeAllListeners("request").on("request", naming("a"));
+    await expect.poll(async () => (await get(parent, "/attestation")).body.name).toBe("a");
+  });
+
   test.each(["a", "b", "c", "d"])("all having been silent, each is asked once, until %s answers", async (name) => {
     const targets = ["a", "b", "c", "d"].map(targetOf);
     const limits = { enclaveRestMs: 60_000, enclaveDeadlineMs: 200, transferDeadlineMs: 200 };
