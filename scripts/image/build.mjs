@@ -67,7 +67,7 @@ function imageId(builder, tag) {
 async function copyContext(context, configuration) {
   const lines = (await readFile(join(PROJECT, ".dockerignore"), "utf8")).split("\n");
   const names = lines.flatMap((line) => /^!(.+)$/.exec(line)?.[1] ?? []);
-  const filter = (path) => !/\/(node_modules|prebuilds)$/.test(path);
+  const filter = (path) => !/\/(node_modules|prebuilds|\.env[^/]*|[^/]+\.(key|pem))$/.test(path);
   for (const name of ["Dockerfile.enclave", ".dockerignore", ...names.filter((path) => path !== "enclave.json")]) {
     await cp(join(PROJECT, name), join(context, name), { recursive: true, filter });
   }
