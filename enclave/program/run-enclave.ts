@@ -47,7 +47,7 @@ type Exit = (code: 0 | 1) => void;
 
 interface Program {
   readonly log: Logger;
-  readonly exit: Exit;
+  readonly started: (enclave: Enclave) => void;
 }
 
 /** A minute for a parent that starts later; a failed enclave does not wait so long. */
@@ -70,10 +70,15 @@ export async function runEnclave(options: RunOptions = {}): Promise<void> {
     log.error({ errorName: error instanceof Error ? error.name : typeof error }, "nothing caught an error");
     exit(1);
   });
+  let enclave: Enclave | undefined;
+  endOnSignal(() => enclave?.close(), exit);
+  const started = (one: Enclave): void => {
+    enclave = one;
+  };
   const alive = setInterval(() => undefined, 2 ** 31 - 1); // timers of the enclave's clock keep no process alive
   try {
     // First: without a device this is no enclave, and there is no parent to tell anything.
-    await serve(openNsmDevice(), { ...options, log, exit });
+    await serve(openNsmDevice(), { ...options, log, started });
   } catch (error) {
     const { code, message, cause } = toServiceError(error);
     const because = cause instanceof Error ? { cause: cause.message } : {};
@@ -94,7 +99,7 @@ async function serve(nsm: NsmDevice, options: RunOptions & Program): Promise<voi
   try {
     const machine = await bootMachine(nsm);
     const enclave = await startEnclave({ configurationFile, addresses, functions, machine, log, clock: systemClock });
-    endOnSignal(enclave, options.exit);
+    options.started(enclave);
     const { configurationPcr } = enclave;
     if (!(await report({ state: "serving", configurationPcr }))) {
       log.warn({ address: addresses.services }, "the parent did not take the report that the enclave serves");
@@ -107,10 +112,13 @@ async function serve(nsm: NsmDevice, options: RunOptions & Program): Promise<voi
   }
 }
 
-function endOnSignal(enclave: Enclave, exit: Exit): void {
-  for (const signal of ["SIGTERM", "SIGINT"] as const) {
-    process.once(signal, () => void enclave.close().then(() => exit(0)));
-  }
+/** From the first on: a start may take as long as the parent lets it. */
+function endOnSignal(close: () => Promise<void> | undefined, exit: Exit): void {
+  const end = async (): Promise<void> => {
+    await close();
+    exit(0);
+  };
+  for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => void end());
 }
 
 /** Ends the process once the console has what was written to it, and without it when it takes too long. */
