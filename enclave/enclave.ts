@@ -81,8 +81,14 @@ export interface Enclave {
  */
 export async function createEnclave(options: EnclaveOptions): Promise<Enclave> {
   const closers: (() => unknown)[] = [];
-  const close = async (): Promise<void> => {
+  let closed: Promise<void> | undefined;
+  const closeAll = async (): Promise<void> => {
     for (let closer = closers.pop(); closer !== undefined; closer = closers.pop()) await closer();
+  };
+  // Called again it must not run ahead, and take from requests under way what they use.
+  const close = (): Promise<void> => {
+    closed ??= closeAll();
+    return closed;
   };
   try {
     return { ...(await start(options, closers)), close };

@@ -48,8 +48,13 @@ export function openTo(address: string | Address, options: OpenOptions): Duplex 
   const target = openable(address);
   const { allowHalfOpen, timeoutMs = CONNECT_MS } = options;
   if (target.kind === "unix") return createConnection({ path: target.path, allowHalfOpen });
-  return connectVsock({ cid: target.cid, port: target.port, allowHalfOpen, timeoutMs });
+  return connectVsock({ cid: target.cid, port: target.port, allowHalfOpen, timeoutMs: timerMs(timeoutMs) });
 }
+
+const TIMER_MAX_MS = 0x7fff_ffff;
+
+/** As timers can have it: whole milliseconds, and not so many that a timer would fire at once. */
+const timerMs = (milliseconds: number): number => Math.min(Math.max(Math.ceil(milliseconds), 1), TIMER_MAX_MS);
 
 /**
  * Opens a byte stream to `address`. The stream allows half-close: it must be ended by whoever uses it.
@@ -62,6 +67,8 @@ export async function connectTo(address: string | Address, options: ConnectOptio
   const socket = openTo(address, { allowHalfOpen: true, timeoutMs: options.deadlineMs });
   const failureCode = options.failureCode ?? "ERR_ADDRESS";
   const name = typeof address === "string" ? address : formatAddress(address);
+  const overdue = (cause?: Error): ServiceError =>
+    new ServiceError("ERR_TIMEOUT", `no connection to ${name} within ${options.deadlineMs} ms`, { cause });
   return new Promise((resolve, reject) => {
     const fail = (error: unknown): void => {
       settle();
@@ -70,16 +77,15 @@ export async function connectTo(address: string | Address, options: ConnectOptio
       reject(error);
     };
     const onError = (cause: Error): void =>
-      fail(new ServiceError(failureCode, `expected a listener at ${name}`, { cause }));
+      fail(
+        isTimeout(cause) ? overdue(cause) : new ServiceError(failureCode, `expected a listener at ${name}`, { cause }),
+      );
     const onAbort = (): void => fail(options.signal?.reason);
     const onConnect = (): void => {
       settle();
       resolve(socket);
     };
-    const timer = setTimeout(
-      () => fail(new ServiceError("ERR_TIMEOUT", `no connection to ${name} within ${options.deadlineMs} ms`)),
-      options.deadlineMs,
-    );
+    const timer = setTimeout(() => fail(overdue()), timerMs(options.deadlineMs));
     const settle = (): void => {
       clearTimeout(timer);
       socket.off("error", onError).off("connect", onConnect);
@@ -89,6 +95,9 @@ export async function connectTo(address: string | Address, options: ConnectOptio
     options.signal?.addEventListener("abort", onAbort, { once: true });
   });
 }
+
+/** Whether the deadline has passed: a vsock connection is told it too, and may notice it first. */
+const isTimeout = (error: Error): boolean => "code" in error && error.code === "ETIMEDOUT";
 
 /** A socket that lost its attempt may still report an error; the attempt's own error has been told already. */
 const ignoreAfterFailure = (): undefined => undefined;

@@ -25,7 +25,7 @@ export interface ListenOptions {
 
 /** What listens. */
 export interface Listening {
-  /** Takes no more connections, and closes the server; resolves when the last connection has ended. */
+  /** Takes no more connections, and closes the server; resolves when the last connection has ended, however often it is called. */
   close(): Promise<void>;
 }
 
@@ -64,11 +64,20 @@ async function listenOnVsock(server: Server, address: Vsock, { allowPeer }: List
   }
   acceptor.on("error", (error) => void server.emit("error", error));
   server.emit("listening"); // node:http begins to look for requests that take too long
+  return closingOnce(() => {
+    const ended = new Promise<void>((resolve) => acceptor.close(() => resolve()));
+    server.close(ignoreNotListening); // of its own it has nothing to close but idle connections and timers
+    return ended;
+  });
+}
+
+/** Who closes again waits for the same end: the servers themselves would say at once that they do not run. */
+function closingOnce(close: () => Promise<void>): Listening {
+  let ended: Promise<void> | undefined;
   return {
-    close: async () => {
-      const ended = new Promise<void>((resolve) => acceptor.close(() => resolve()));
-      server.close(ignoreNotListening); // of its own it has nothing to close but idle connections and timers
-      await ended;
+    close: () => {
+      ended ??= close();
+      return ended;
     },
   };
 }
@@ -87,7 +96,7 @@ async function listenOnUnix(server: Server, address: Unix): Promise<Listening> {
       throw cannotListen(address, second);
     });
   }
-  return { close: () => new Promise((resolve) => server.close(() => resolve())) };
+  return closingOnce(() => new Promise((resolve) => server.close(() => resolve())));
 }
 
 function listenOnPath(server: Server, path: string): void {

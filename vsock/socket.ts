@@ -77,10 +77,11 @@ export class VsockSocket extends Duplex {
     binding.watch(handle, (event, value) => this.#on(event, value));
   }
 
-  /** "timeout" is emitted after so many milliseconds without traffic; the socket stays open. 0 ends this. */
+  /** "timeout" is emitted after so many milliseconds without traffic; the socket stays open. 0 ends this. A destroyed socket emits none. */
   setTimeout(milliseconds: number, listener?: () => void): this {
     assertDuration(milliseconds, "milliseconds");
     assertOptionalFunction(listener, "listener");
+    if (this.destroyed) return this;
     clearTimeout(this.#timer);
     this.timeout = milliseconds;
     const bounded = Math.min(milliseconds, TIMEOUT_MAX_MS);

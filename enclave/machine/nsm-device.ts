@@ -45,7 +45,7 @@ export function openNsmDevice(path: string = NSM_DEVICE, options: NsmDeviceOptio
   const fd = open(path);
   const gate = new Gate("NSM requests", { maxConcurrent: 1, maxQueued });
   let lastAnswer: Promise<unknown> = Promise.resolve();
-  let closed = false;
+  let closed: Promise<void> | undefined;
   const assertOpen = (): void => {
     if (closed) throw new ServiceError("ERR_NSM", "the NSM device is closed");
   };
@@ -65,11 +65,9 @@ export function openNsmDevice(path: string = NSM_DEVICE, options: NsmDeviceOptio
         gate.run(() => ask(request), signal),
       );
     },
-    async close() {
-      if (closed) return;
-      closed = true;
-      await lastAnswer;
-      closeSync(fd);
+    close() {
+      closed ??= lastAnswer.then(() => closeSync(fd));
+      return closed;
     },
   };
 }

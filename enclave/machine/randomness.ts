@@ -31,7 +31,7 @@ export interface KernelPool {
   hardwareGenerator(): string | null;
 }
 
-const SEED_DRAWS = 4;
+const SEED_BYTES = 1_024;
 
 /**
  * Seeds the kernel's pool from the device, and says so.
@@ -41,7 +41,7 @@ export async function seedRandomness(nsm: NsmClient, kernel: KernelPool = linuxP
   let seededBytes = 0;
   let credited = true;
   let last: Uint8Array = new Uint8Array();
-  for (let draw = 0; draw < SEED_DRAWS; draw++) {
+  while (seededBytes < SEED_BYTES) {
     const random = await nsm.random();
     if (random.length === 0 || isAllZero(random) || equalBytes(random, last)) {
       throw new ServiceError("ERR_NSM", "expected random bytes of the NSM, got none, zeros or the same ones again");

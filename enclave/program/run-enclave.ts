@@ -6,6 +6,7 @@
  * then the servers. An exit ends the enclave, so there are three: it was told to (status 0), the start failed (1), and an
  * error that nothing caught (1), after which the process would be in no known state. The parent is told how the start went.
  */
+import type { Writable } from "node:stream";
 import { ANY_CID, formatAddress, PARENT_CID, PORTS } from "../../shared/address.js";
 import type { EnclaveState } from "../../shared/enclave-state.js";
 import { toServiceError } from "../../shared/errors.js";
@@ -16,7 +17,7 @@ import type { Logger } from "../log.js";
 import { bootMachine } from "../machine/machine.js";
 import type { NsmDevice } from "../machine/nsm-device.js";
 import { openNsmDevice } from "../machine/nsm-device.js";
-import { consoleLog } from "./console-log.js";
+import { consoleLog, openConsole } from "./console-log.js";
 import type { StartOptions } from "./start-enclave.js";
 import { startEnclave } from "./start-enclave.js";
 import { reportState } from "./state-report.js";
@@ -42,23 +43,42 @@ export interface RunOptions {
   readonly functions?: StartOptions["functions"] | undefined;
 }
 
+type Exit = (code: 0 | 1) => void;
+
+interface Program {
+  readonly log: Logger;
+  readonly started: (enclave: Enclave) => void;
+}
+
 /** A minute for a parent that starts later; a failed enclave does not wait so long. */
 const ATTEMPTS = { serving: 60, failed: 10 } as const;
+
+/** The descriptor of standard output. */
+const STDOUT = 1;
+/** How long the last lines may take. */
+const CONSOLE_MS = 1_000;
 
 /**
  * Runs the enclave of this image until its process is told to end. It takes the process over: its signals, its uncaught
  * errors, its user, and the machine's clock. The promise resolves when it serves, or has failed to.
  */
 export async function runEnclave(options: RunOptions = {}): Promise<void> {
-  const log = consoleLog(process.stdout, systemClock);
+  const console = openConsole(STDOUT, process.stdout);
+  const log = consoleLog(console, systemClock);
+  const exit: Exit = (code) => exitAfter(console, code);
   process.on("uncaughtException", (error: unknown) => {
     log.error({ errorName: error instanceof Error ? error.name : typeof error }, "nothing caught an error");
     exit(1);
   });
+  let enclave: Enclave | undefined;
+  endOnSignal(() => enclave?.close(), exit);
+  const started = (one: Enclave): void => {
+    enclave = one;
+  };
   const alive = setInterval(() => undefined, 2 ** 31 - 1); // timers of the enclave's clock keep no process alive
   try {
     // First: without a device this is no enclave, and there is no parent to tell anything.
-    await serve(openNsmDevice(), { ...options, log });
+    await serve(openNsmDevice(), { ...options, log, started });
   } catch (error) {
     const { code, message, cause } = toServiceError(error);
     const because = cause instanceof Error ? { cause: cause.message } : {};
@@ -70,7 +90,7 @@ export async function runEnclave(options: RunOptions = {}): Promise<void> {
 }
 
 /** Starts the service, and tells the parent how that went. @throws what `startEnclave` throws. */
-async function serve(nsm: NsmDevice, options: RunOptions & { readonly log: Logger }): Promise<void> {
+async function serve(nsm: NsmDevice, options: RunOptions & Program): Promise<void> {
   const { configurationFile = CONFIGURATION_FILE, functions = [], log } = options;
   const addresses = { ...ENCLAVE_ADDRESSES, ...options.addresses };
   const services = new ServicesClient(addresses.services);
@@ -79,7 +99,7 @@ async function serve(nsm: NsmDevice, options: RunOptions & { readonly log: Logge
   try {
     const machine = await bootMachine(nsm);
     const enclave = await startEnclave({ configurationFile, addresses, functions, machine, log, clock: systemClock });
-    endOnSignal(enclave);
+    options.started(enclave);
     const { configurationPcr } = enclave;
     if (!(await report({ state: "serving", configurationPcr }))) {
       log.warn({ address: addresses.services }, "the parent did not take the report that the enclave serves");
@@ -92,14 +112,18 @@ async function serve(nsm: NsmDevice, options: RunOptions & { readonly log: Logge
   }
 }
 
-function endOnSignal(enclave: Enclave): void {
-  for (const signal of ["SIGTERM", "SIGINT"] as const) {
-    process.once(signal, () => void enclave.close().then(() => exit(0)));
-  }
+/** From the first on: a start may take as long as the parent lets it. */
+function endOnSignal(close: () => Promise<void> | undefined, exit: Exit): void {
+  const end = async (): Promise<void> => {
+    await close();
+    exit(0);
+  };
+  for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => void end());
 }
 
-/** Ends the process once the console has what was written to it. */
-function exit(code: 0 | 1): void {
-  process.exitCode = code;
-  process.stdout.write("", () => process.exit(code));
+/** Ends the process once the console has what was written to it, and without it when it takes too long. */
+function exitAfter(console: Writable, code: 0 | 1): void {
+  const end = (): void => process.exit(code);
+  setTimeout(end, CONSOLE_MS);
+  console.write("", end);
 }

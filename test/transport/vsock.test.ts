@@ -96,6 +96,36 @@ describeNative("addresses on vsock", () => {
     });
   });
 
+  test("say that the deadline passed, whoever noticed it first", async () => {
+    const { address } = await serve((_request, response) => response.end());
+    const occupied = process.hrtime.bigint() + 20_000_000n;
+    const attempt = connectTo(address, { deadlineMs: 1, failureCode: "ERR_ENCLAVE_UNAVAILABLE" });
+    while (process.hrtime.bigint() < occupied); // the deadline passes before the event loop turns
+    await expect(attempt).rejects.toThrowCode("ERR_TIMEOUT");
+  });
+
+  test.each([1_234.5, 2 ** 31, Number.POSITIVE_INFINITY])("take a deadline of %s ms", async (deadlineMs) => {
+    const { address } = await serve((_request, response) => response.end());
+    const stream = await connectTo(address, { deadlineMs });
+    expect(peerCidOf(stream)).toBe(1);
+    stream.destroy();
+  });
+
+  test("are closed for everybody who closes them when the last connection has ended", async () => {
+    const held: ServerResponse[] = [];
+    const { address, listening } = await serve((_request, response) => void held.push(response));
+    const answered = get(address);
+    await expect.poll(() => held.length).toBe(1);
+    const order: string[] = [];
+    const first = listening.close();
+    const second = listening.close().then(() => order.push("closed"));
+    await new Promise(setImmediate);
+    order.push("answered");
+    held[0]?.end();
+    await Promise.all([answered, first, second]);
+    expect(order).toEqual(["answered", "closed"]);
+  });
+
   test("say when nobody listens", async () => {
     await expect(connectTo(newAddress(), { deadlineMs: 5_000 })).rejects.toMatchObject({ code: "ERR_ADDRESS" });
   });

@@ -160,6 +160,15 @@ describeNative("a socket", () => {
     expect(ends.client.listenerCount("timeout")).toBe(0);
   });
 
+  it("emits no timeout once it is destroyed, and keeps no listener for one", async () => {
+    await using ends = await pair();
+    ends.client.destroy();
+    const listener = (): never => expect.unreachable("a timeout of a destroyed socket");
+    expect(ends.client.setTimeout(1, listener)).toBe(ends.client);
+    expect(ends.client.listenerCount("timeout")).toBe(0);
+    await closed(ends.client);
+  });
+
   it("closes once however often it is destroyed, and destroySoon sends the rest first", async () => {
     await using ends = await pair();
     let closes = 0;

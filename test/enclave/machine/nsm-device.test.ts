@@ -106,11 +106,13 @@ describe("openNsmDevice", () => {
     const { device, answer } = open();
     const response = device.exchange(bytes(1));
     await settle();
-    const closed = device.close();
+    const order: string[] = [];
+    const closed = [1, 2].map(() => device.close().then(() => order.push("closed")));
     await expect(device.exchange(bytes(2))).rejects.toThrowCode("ERR_NSM");
+    order.push("answered");
     await answer(bytes(11));
     expect(await response).toEqual(bytes(11));
-    await closed;
-    await device.close();
+    await Promise.all(closed);
+    expect(order).toEqual(["answered", "closed", "closed"]);
   });
 });

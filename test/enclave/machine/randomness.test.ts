@@ -52,6 +52,13 @@ describe("seedRandomness", () => {
     expect([credited, mixed]).toEqual([[], [1, 2, 3, 4]]);
   });
 
+  it("goes on until it has 1024 bytes when the NSM gives fewer at a time", async () => {
+    const draws = Array.from({ length: 16 }, (_, index) => new Uint8Array(64).fill(index + 1));
+    const { pool, credited } = kernelPool();
+    expect(await seedRandomness(nsmGiving(...draws), pool)).toMatchObject({ seededBytes: 1_024 });
+    expect(credited).toHaveLength(16);
+  });
+
   it("fails where the pool fails", async () => {
     const { pool } = kernelPool(refusal("EIO"));
     await expect(seedRandomness(goodNsm(), pool)).rejects.toMatchObject({ code: "EIO" });
