@@ -26,6 +26,9 @@ ${ENCLAVES_USAGE}  --listen HOST:PORT      where clients find the HTTP API; port
   --kms-target HOST:PORT  where the tunnel leads, kms.REGION.amazonaws.com:443 say
   --allow HOST:PORT       a target that is allowed; may be given several times. Without it, --kms-target alone is allowed
   --max-connections N     connections through the tunnel at a time (default 256)
+  --request-deadline SECONDS
+                          for an enclave to answer a request, 1 to 300 (default 30); as requestDeadlineSeconds of the
+                          enclave's configuration, or more
   --allow-origin ORIGIN   pages of this origin may call the API from a browser; may be given several times
   --tls-listen HOST:PORT  where clients find an enclave's TLS, which is passed on as it comes
   --tls-certificate FILE  offer the enclave this certificate chain (PEM) when it asks for a renewal; with --tls-key.
@@ -44,6 +47,7 @@ const OPTIONS = {
   allow: { type: "string", multiple: true },
   "max-connections": { type: "string", default: "256" },
   gateway: { type: "string" },
+  "request-deadline": { type: "string", default: "30" },
   "allow-origin": { type: "string", multiple: true },
   "tls-listen": { type: "string" },
   "tls-certificate": { type: "string" },
@@ -75,6 +79,7 @@ export const parent = defineCommand({
       tls: tlsOf(options),
       tlsCertificate: await tlsCertificateOf(options, io),
       gateway: gateway === undefined ? undefined : { client: new KMSClient({ region: gateway }) },
+      limits: { enclaveDeadlineMs: 1_000 * parseDeadline(options["request-deadline"]) },
       log: createLogger(io, "parent", options["log-level"]),
     });
     const { url, tlsAddress } = service;
@@ -118,6 +123,12 @@ function bothOrNone(
 ): readonly [string, string] | undefined {
   if (options[one] === undefined && options[other] === undefined) return undefined;
   return [required(options[one], one), required(options[other], other)];
+}
+
+function parseDeadline(text: string): number {
+  const seconds = /^\d{1,3}$/.test(text) ? Number(text) : 0;
+  if (seconds < 1 || seconds > 300) throw new CommandFailure(2, "--request-deadline is a number from 1 to 300");
+  return seconds;
 }
 
 function parseCount(text: string): number {

@@ -312,6 +312,8 @@ describe("parent", () => {
     for (const more of [
       ["--allow", "x"],
       ["--max-connections", "0"],
+      ["--request-deadline", "0"],
+      ["--request-deadline", "301"],
       ["--allow-origin", "*"],
       ["--allow-origin", "https://one.example/"],
       ["--log-level", "loud"],

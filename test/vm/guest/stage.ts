@@ -34,6 +34,8 @@ const API_PORT = 8_080;
 const TLS_PORT = 8_443;
 /** A parent that is not ready by then will not be. */
 const PARENT_START_MS = 30_000;
+/** For whoever is answered last of many, where every instruction is translated. */
+const REQUEST_DEADLINE_SECONDS = 120;
 export const CONTEXT = { tenant: "acme" };
 export const API_URL = `http://127.0.0.1:${API_PORT}`;
 export const TLS_URL = `https://127.0.0.1:${TLS_PORT}`;
@@ -109,7 +111,7 @@ export class Stage {
             policies: POLICIES,
             budgets: { requestsPerMinute: 100_000, maxConcurrent: 1_024 },
           },
-          limits,
+          limits: { requestDeadlineSeconds: REQUEST_DEADLINE_SECONDS, ...limits },
         }),
       );
     const [configuration, otherConfiguration] = [configure({}), configure({ maxQueuedKmsRequests: 1_000 })];
@@ -161,9 +163,10 @@ export class Stage {
     const addresses = ["--enclave", ADDRESSES.enclave, "--enclave-tls", ADDRESSES.tls];
     const services = ["--tunnel", ADDRESSES.tunnel, "--services", ADDRESSES.services];
     const forClients = ["--listen", `127.0.0.1:${API_PORT}`, "--tls-listen", `127.0.0.1:${TLS_PORT}`];
+    const deadline = ["--request-deadline", String(REQUEST_DEADLINE_SECONDS)];
     this.#parent = await startChild({
       label: "parent",
-      args: ["parent", ...addresses, ...services, ...forClients, "--kms-target", `127.0.0.1:${kms.port}`],
+      args: ["parent", ...addresses, ...services, ...forClients, ...deadline, "--kms-target", `127.0.0.1:${kms.port}`],
       env: {
         PATH: "/bin:/usr/bin",
         HOME: "/nowhere",
