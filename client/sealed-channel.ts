@@ -5,7 +5,7 @@
  *
  * A request to a key that the enclave has given up is sent once more, sealed to the key of a fresh attestation, where it
  * does no harm twice; otherwise the caller is told, and the next call has the fresh key. So is one that nobody could open:
- * identifiers of keys are one byte and begin anew with every boot, so that an enclave which has booted again, or another
+ * identifiers of keys are one byte, and may come again with a boot, so that an enclave which has booted again, or another
  * one, takes it for its own.
  */
 import type { BinaryResponse } from "../shared/bhttp.js";

@@ -4,7 +4,8 @@
  * the middle of their work; after that a request to it is refused with a code that makes them attest anew.
  *
  * A key's identifier is one byte (RFC 9458 §3.1), counted on from key to key. It is given again only after 256 keys, and
- * never while the old bearer still opens requests.
+ * never while the old bearer still opens requests. Each boot begins somewhere else: what was sealed to an enclave before it
+ * was restarted is then told that its key is gone, and seldom taken for a request to a new key that it does not open with.
  */
 import { ServiceError } from "../../shared/errors.js";
 import type { OhttpKeyPair } from "../../shared/ohttp/key-configuration.js";
@@ -21,6 +22,8 @@ const RETRY_MS = 10_000;
 export interface SealedKeysOptions {
   readonly clock: Clock;
   readonly limits: { readonly keyMaxAgeSeconds: number; readonly overlapSeconds: number };
+  /** The identifier of the first key; any unless given. */
+  readonly firstId?: number;
 }
 
 interface Retired {
@@ -55,7 +58,7 @@ export class SealedKeys {
 
   /** Makes the first keys. */
   static async create(options: SealedKeysOptions): Promise<SealedKeys> {
-    return new SealedKeys(options, await makePairs(0));
+    return new SealedKeys(options, await makePairs(options.firstId ?? anyFirstId()));
   }
 
   /** RFC 9458 §3.2: what clients may seal to now. */
@@ -129,6 +132,12 @@ export class SealedKeys {
 
 const publishedOf = (pairs: readonly OhttpKeyPair[]): Uint8Array =>
   encodeKeyConfigurations(pairs.map(({ configuration }) => configuration));
+
+/** A multiple of the number of keys, so that those of two boots are all the same or all different. */
+function anyFirstId(): number {
+  const [byte = 0] = crypto.getRandomValues(new Uint8Array(1));
+  return byte - (byte % KEMS.length);
+}
 
 const makePairs = (firstId: number): Promise<OhttpKeyPair[]> =>
   Promise.all(KEMS.map((kem, index) => generateKeyPair(kem, (firstId + index) % KEY_IDS)));

@@ -9,7 +9,7 @@ const LIMITS = { keyMaxAgeSeconds: 600, overlapSeconds: 60 };
 
 async function setUp(limits: Partial<typeof LIMITS> = {}) {
   const clock = new TestClock();
-  const keys = await SealedKeys.create({ clock, limits: { ...LIMITS, ...limits } });
+  const keys = await SealedKeys.create({ clock, limits: { ...LIMITS, ...limits }, firstId: 0 });
   const published = () => parseKeyConfigurations(keys.published);
   const ids = () => published().map(({ keyId }) => keyId);
   return { clock, keys, published, ids };
@@ -23,6 +23,13 @@ describe("SealedKeys", () => {
       expect(keys.find(configuration.keyId).configuration).toEqual(configuration);
     }
     expect(keys.state).toEqual({ keyAgeSeconds: 0, retiredKeys: 0 });
+  });
+
+  it("begins with any even identifier, so that a restarted enclave seldom has those of before", async () => {
+    const boots = Array.from({ length: 20 }, () => SealedKeys.create({ clock: new TestClock(), limits: LIMITS }));
+    const firstIds = (await Promise.all(boots)).map((keys) => parseKeyConfigurations(keys.published)[0]?.keyId ?? -1);
+    expect(new Set(firstIds).size).toBeGreaterThan(5); // all alike in one of 2^80 runs or so
+    expect(firstIds.filter((id) => id % 2 !== 0)).toEqual([]);
   });
 
   it("keeps private keys that cannot be exported", async () => {
