@@ -141,6 +141,7 @@ const lineShapes = (text: string): string[] =>
         .replace(/[0-9a-f]{8}-[0-9a-f-]{27}/g, "UUID")
         .replace(/\b[0-9a-f]{12}…/g, "HASH…")
         .replace(/…[0-9a-f]{16}\b/g, "…BYTES")
+        .replace(/\b[0-9a-f]{2}(?=0020000100)/g, "ID") // of a key for sealed requests
         .replace(/\d+ (?=files|bytes)/g, "N ")
         .trimEnd(),
     );
