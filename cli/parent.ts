@@ -17,7 +17,8 @@ const usage = `Runs the service on the parent instance: the HTTP API, the tunnel
 Usage: nitro-decrypt parent --enclave ADDRESS --listen HOST:PORT --services ADDRESS --tunnel ADDRESS --kms-target HOST:PORT
        nitro-decrypt parent --discover --listen HOST:PORT --kms-target HOST:PORT
 
-An ADDRESS is vsock://CID:PORT or unix:/path. On vsock the parent takes connections of its own enclaves' CIDs alone. Credentials come from the AWS SDK's default provider chain; on EC2 that is the instance's role.
+An ADDRESS is vsock://CID:PORT or unix:/path. On vsock the parent takes connections of its own enclaves' CIDs alone.
+Credentials come from the AWS SDK's default provider chain; on EC2 that is the instance's role.
 
 ${ENCLAVES_USAGE}  --listen HOST:PORT      where clients find the HTTP API; port 0 takes a free one
   --services ADDRESS      where an enclave finds credentials and the gateway, and tells how its start went; with

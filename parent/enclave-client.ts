@@ -42,6 +42,7 @@ export function createEnclaveClient(
   async function send(request: AddressRequest): Promise<AddressResponse> {
     try {
       const response = await requestOver(address, { ...request, agent, failureCode: "ERR_ENCLAVE_UNAVAILABLE" });
+      assertStatus(response);
       onAnswer(true);
       return response;
     } catch (error) {
@@ -73,4 +74,10 @@ export function createEnclaveClient(
     },
     close: () => agent.destroy(),
   };
+}
+
+/** What HTTP has no status for, no client can be told (RFC 9110 §15). */
+function assertStatus({ status }: AddressResponse): void {
+  if (status >= 200 && status <= 599) return;
+  throw new ServiceError("ERR_ENCLAVE_UNAVAILABLE", `expected a status from 200 to 599 of the enclave, got ${status}`);
 }

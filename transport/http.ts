@@ -128,6 +128,10 @@ function exchange(agent: Agent, options: AddressRequest, signal: AbortSignal): P
         reject,
       );
     });
+    request.once("upgrade", (_response, socket) => {
+      socket.destroy();
+      reject(new Error("expected an answer, got another protocol (101)"));
+    });
     request.on("error", (cause) => {
       if (request.reusedSocket && !answering && !signal.aborted) resolve({ kind: "stale", cause });
       else reject(cause);

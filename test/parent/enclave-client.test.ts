@@ -1,10 +1,13 @@
 import type { ServerResponse } from "node:http";
+import { createServer } from "node:net";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import type { EnclaveClient } from "../../parent/enclave-client.js";
 import { createEnclaveClient } from "../../parent/enclave-client.js";
 import { DEFAULT_LIMITS } from "../../parent/limits.js";
+import { listenAt } from "../../transport/listen.js";
 import { testFolder } from "../support/folder.js";
+import { anyPeer } from "../support/streams.js";
 import { fakeEnclave } from "./fakes.js";
 
 function clientOf(address: string, onAnswer: (answered: boolean) => void = () => undefined): EnclaveClient {
@@ -68,4 +71,25 @@ test("tells whether the enclave answered, and not of requests that were given up
 test("refuses an address that cannot be opened, before any request", () => {
   expect(() => clientOf("http://enclave")).toThrowCode("ERR_ADDRESS");
   expect(() => clientOf("http://enclave")).toThrowCode("ERR_ADDRESS");
+});
+
+/** An enclave that answers every request with these bytes. */
+async function rawEnclave(answer: string): Promise<string> {
+  const address = newAddress();
+  const server = createServer((socket) => {
+    socket.on("error", () => socket.destroy());
+    socket.once("data", () => socket.write(answer));
+    onTestFinished(() => void socket.destroy());
+  });
+  onTestFinished(() => void server.close());
+  await listenAt(server, address, anyPeer);
+  return address;
+}
+
+test.each([
+  ["another protocol", "HTTP/1.1 101 Switching\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n"],
+  ["a status that HTTP has not", "HTTP/1.1 999 Fine\r\ncontent-length: 2\r\n\r\n{}"],
+])("%s is no answer, and told at once", async (_, answer) => {
+  const client = clientOf(await rawEnclave(answer));
+  await expect(client.probe("/healthz")).rejects.toThrowCode("ERR_ENCLAVE_UNAVAILABLE");
 });
