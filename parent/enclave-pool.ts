@@ -78,9 +78,13 @@ export class EnclavePool {
     return this.#members.get(name);
   }
 
-  /** Whether an enclave of the pool has this CID. */
-  hasCid(cid: number): boolean {
-    return this.all.some((member) => member.cid === cid);
+  /**
+   * Whether one more connection of this CID is taken where it has `open` of at most `places`: it is an enclave of the pool,
+   * and has no more than its share, so that none of them crowds out the others.
+   */
+  allowPeer(cid: number, open: number, places: number): boolean {
+    const share = Math.max(1, Math.floor(places / Math.max(1, this.#members.size)));
+    return open < share && this.all.some((member) => member.cid === cid);
   }
 
   /** Notes what an enclave says of its start; `cid` is where it came from, undefined for a Unix socket. */

@@ -89,8 +89,7 @@ export async function createParent(options: ParentOptions): Promise<Parent> {
   try {
     const enclaves = await EnclavePool.create(options.enclaves, { limits, log, metrics });
     opened.push(enclaves);
-    const allowPeer = (cid: number): boolean => enclaves.hasCid(cid);
-    const tunnel = await createTunnel(options.tunnel, { allowPeer, limits, log, metrics });
+    const tunnel = await createTunnel(options.tunnel, { enclaves, limits, log, metrics });
     opened.push(tunnel);
     const { services: address, gateway, tlsCertificate, allowOrigins } = options;
     opened.push(

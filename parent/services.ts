@@ -31,7 +31,7 @@ export type TlsCertificateSource = () => Promise<TlsCertificateOffer | undefined
 export interface ServicesOptions {
   readonly address: string;
   /** Those that may ask, where the address is on vsock, and whose reports are taken. */
-  readonly enclaves: Pick<EnclavePool, "hasCid" | "noteState">;
+  readonly enclaves: Pick<EnclavePool, "allowPeer" | "noteState">;
   readonly credentials: CredentialsSource;
   readonly gateway?: { readonly client: KMSClient } | undefined;
   readonly tlsCertificate?: TlsCertificateSource | undefined;
@@ -65,7 +65,8 @@ export async function createServices(options: ServicesOptions): Promise<Services
     http.app.post("/kms", ({ body }) => callKms(gateway.client, textOf(body), limits.awsDeadlineMs));
   }
   if (tlsCertificate) http.app.get("/tls-certificate", () => offerOf(tlsCertificate));
-  await http.listen((server) => listenAt(server, options.address, { allowPeer: (cid) => enclaves.hasCid(cid) }));
+  const allowPeer = (cid: number, open: number): boolean => enclaves.allowPeer(cid, open, limits.maxConnections);
+  await http.listen((server) => listenAt(server, options.address, { allowPeer }));
   return { close: () => http.close() };
 }
 

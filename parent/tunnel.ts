@@ -12,6 +12,7 @@ import { connect } from "node:net";
 import type { Logger } from "pino";
 import { ServiceError } from "../shared/errors.js";
 import { listenAt } from "../transport/listen.js";
+import type { EnclavePool } from "./enclave-pool.js";
 import type { ParentLimits } from "./limits.js";
 import type { ParentMetrics } from "./metrics.js";
 import { createPassThrough } from "./pass-through.js";
@@ -35,8 +36,8 @@ export interface TunnelContext {
   readonly limits: ParentLimits;
   readonly log: Logger;
   readonly metrics: ParentMetrics;
-  /** Whether connections of this CID are taken, where the tunnel is on vsock. */
-  readonly allowPeer: (cid: number) => boolean;
+  /** Whose connections are taken, where the tunnel is on vsock. */
+  readonly enclaves: Pick<EnclavePool, "allowPeer">;
   /** Name resolution; the system's unless given. */
   readonly lookup?: LookupFunction | undefined;
 }
@@ -68,7 +69,9 @@ export async function createTunnel(options: TunnelOptions, context: TunnelContex
     metrics: { open: metrics.tunnelOpen, connections: metrics.tunnelConnections, bytes: metrics.tunnelBytes },
     log: log.child({ target: options.target }),
   });
-  const listening = await listenAt(tunnel.server, options.listen, context);
+  const allowPeer = (cid: number, open: number): boolean =>
+    context.enclaves.allowPeer(cid, open, options.maxConnections);
+  const listening = await listenAt(tunnel.server, options.listen, { allowPeer });
   tunnel.server.on("error", (error) => log.error({ err: error }, "tunnel: a connection could not be accepted"));
   return {
     get open() {

@@ -17,10 +17,10 @@ type Vsock = Extract<Address, { kind: "vsock" }>;
 
 export interface ListenOptions {
   /**
-   * Whether connections of this CID are taken; others are closed before a byte is read. Unix sockets have no CID: their
+   * Whether a connection of this CID is taken, which has `open` others; else it is closed before a byte is read. Unix sockets have no CID: their
    * file's mode says who may connect. Nothing rests on it: a process at the right CID need not be the right process.
    */
-  readonly allowPeer: (cid: number) => boolean;
+  readonly allowPeer: (cid: number, open: number) => boolean;
 }
 
 /** What listens. */
@@ -53,9 +53,16 @@ export const peerCidOf = (connection: unknown): number | undefined =>
 async function listenOnVsock(server: Server, address: Vsock, { allowPeer }: ListenOptions): Promise<Listening> {
   const acceptor = createServer({ allowHalfOpen: true, pauseOnConnect: false });
   if (server.maxConnections) acceptor.maxConnections = server.maxConnections;
+  const open = new Map<number, number>();
   acceptor.on("connection", (socket: VsockSocket) => {
-    if (socket.remoteCid !== undefined && allowPeer(socket.remoteCid)) server.emit("connection", socket);
-    else socket.destroy();
+    const { remoteCid: cid } = socket;
+    if (cid === undefined || !allowPeer(cid, open.get(cid) ?? 0)) {
+      socket.destroy();
+      return;
+    }
+    open.set(cid, (open.get(cid) ?? 0) + 1);
+    socket.once("close", () => open.set(cid, (open.get(cid) ?? 0) - 1));
+    server.emit("connection", socket);
   });
   try {
     await listenOnce(acceptor, (): void => void acceptor.listen({ ...address, backlog: BACKLOG }));

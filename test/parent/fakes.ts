@@ -72,7 +72,7 @@ export async function openTunnel(port: number, { limits, lookup, ...changes }: T
   const log = memoryLog();
   const tunnel = await createTunnel(
     { listen: address, target, allow: [target], maxConnections: 16, ...changes },
-    { allowPeer: () => true, limits: { ...DEFAULT_LIMITS, ...limits }, log: log.logger, metrics, lookup },
+    { enclaves: { allowPeer: () => true }, limits: { ...DEFAULT_LIMITS, ...limits }, log: log.logger, metrics, lookup },
   );
   onTestFinished(() => tunnel.close());
   return { tunnel, address, metrics, log } satisfies TestTunnel;

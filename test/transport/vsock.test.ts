@@ -55,6 +55,34 @@ describeNative("addresses on vsock", () => {
     expect(requests).toBe(0);
   });
 
+  test("tell how many connections a CID has open, and forget those that end", async () => {
+    const seen: number[] = [];
+    const allowPeer = (_cid: number, open: number): boolean => {
+      seen.push(open);
+      return open < 2;
+    };
+    const { address } = await serve((_request, response) => response.end(), { options: { allowPeer } });
+    const held = async () => {
+      const stream = await connectTo(address, { deadlineMs: 5_000 });
+      stream.write("GET / HTTP/1.1\r\nhost: x\r\n\r\n");
+      await once(stream, "data");
+      return stream;
+    };
+    const first = await held();
+    await held();
+    await expect(get(address)).rejects.toThrowCode("ERR_ADDRESS");
+    first.destroy();
+    await expect
+      .poll(() =>
+        get(address).then(
+          ({ status }) => status,
+          () => undefined,
+        ),
+      )
+      .toBe(200);
+    expect(seen.slice(0, 3)).toEqual([0, 1, 2]);
+  });
+
   test("pitfall 15: end a request whose head does not arrive in time", async () => {
     const limits = { headersTimeout: 100, requestTimeout: 100, connectionsCheckingInterval: 20 };
     const { address } = await serve((_request, response) => response.end(), limits);

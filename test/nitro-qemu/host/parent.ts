@@ -33,7 +33,7 @@ async function serve(path: string, handle: (socket: Socket) => Promise<void>): P
 export function serveParent(device: VsockDevice, states: EnclaveState[]): Promise<Services> {
   return createServices({
     address: `unix:${device.portPath(PORTS.services)}`,
-    enclaves: { hasCid: () => true, noteState: (_cid, state) => void states.push(state) },
+    enclaves: { allowPeer: () => true, noteState: (_cid, state) => void states.push(state) },
     credentials: {
       take: async () => {
         throw new Error("unreachable: an enclave without attestation has no use for credentials");
