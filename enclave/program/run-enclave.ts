@@ -47,6 +47,8 @@ type Exit = (code: 0 | 1) => void;
 
 interface Program {
   readonly log: Logger;
+  /** Told how the parent learns of a start that ends by an error which nothing caught. */
+  readonly starting: (tellFailure: () => Promise<unknown>) => void;
   readonly started: (enclave: Enclave) => void;
 }
 
@@ -66,19 +68,24 @@ export async function runEnclave(options: RunOptions = {}): Promise<void> {
   const console = openConsole(STDOUT, process.stdout);
   const log = consoleLog(console, systemClock);
   const exit: Exit = (code) => exitAfter(console, code);
+  let enclave: Enclave | undefined;
+  let tellFailure = async (): Promise<unknown> => undefined;
   process.on("uncaughtException", (error: unknown) => {
     log.error({ errorName: error instanceof Error ? error.name : typeof error }, "nothing caught an error");
-    exit(1);
+    void tellFailure().finally(() => exit(1));
   });
-  let enclave: Enclave | undefined;
   endOnSignal(() => enclave?.close(), exit);
+  const starting = (tell: () => Promise<unknown>): void => {
+    tellFailure = tell;
+  };
   const started = (one: Enclave): void => {
     enclave = one;
+    tellFailure = async () => undefined;
   };
   const alive = setInterval(() => undefined, 2 ** 31 - 1); // timers of the enclave's clock keep no process alive
   try {
     // First: without a device this is no enclave, and there is no parent to tell anything.
-    await serve(openNsmDevice(), { ...options, log, started });
+    await serve(openNsmDevice(), { ...options, log, starting, started });
   } catch (error) {
     const { code, message, cause } = toServiceError(error);
     const because = cause instanceof Error ? { cause: cause.message } : {};
@@ -94,8 +101,9 @@ async function serve(nsm: NsmDevice, options: RunOptions & Program): Promise<voi
   const { configurationFile = CONFIGURATION_FILE, functions = [], log } = options;
   const addresses = { ...ENCLAVE_ADDRESSES, ...options.addresses };
   const services = new ServicesClient(addresses.services);
-  const report = (state: EnclaveState): Promise<boolean> =>
-    reportState(state, { services, clock: systemClock, attempts: ATTEMPTS[state.state] });
+  const report = (state: EnclaveState, attempts: number = ATTEMPTS[state.state]): Promise<boolean> =>
+    reportState(state, { services, clock: systemClock, attempts });
+  options.starting(() => report({ state: "failed", code: "ERR_INTERNAL" }, 1));
   try {
     const machine = await bootMachine(nsm);
     const enclave = await startEnclave({ configurationFile, addresses, functions, machine, log, clock: systemClock });
