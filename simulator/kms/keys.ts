@@ -14,6 +14,7 @@ import type { KeyPolicy } from "./policy/compile.js";
 /** Key material that never leaves this process. */
 export type KeyMaterial =
   | { readonly kind: "symmetric"; readonly id: string; readonly secret: KeyObject }
+  | { readonly kind: "mac"; readonly secret: KeyObject }
   | { readonly kind: "asymmetric"; readonly privateKey: KeyObject; readonly publicKey: KeyObject };
 
 export interface KmsKey {

@@ -21,18 +21,19 @@ export function demandOn(
   return {
     action: `kms:${action}`,
     resource: resourceOf(key),
-    conditions: [...keyConditions(call, key), ...conditions],
+    conditions: [...keyConditions(call, key, call.input.KeyId), ...conditions],
   };
 }
 
-function* keyConditions(call: Call<{ readonly KeyId?: string | undefined }>, key: KmsKey): Conditions {
+/** What a key brings by itself; `name` is what the request calls it. */
+export function* keyConditions(call: Pick<Call<unknown>, "keys">, key: KmsKey, name: string | undefined): Conditions {
   yield ["kms:KeySpec", [key.keySpec]];
   yield ["kms:KeyUsage", [key.keyUsage]];
   yield ["kms:KeyOrigin", ["AWS_KMS"]];
   yield ["kms:MultiRegion", ["false"]];
   yield ["kms:ResourceAliases", call.keys.aliasesOf(key)];
   for (const [tag, value] of key.tags) yield [`aws:ResourceTag/${tag}`, [value]];
-  const alias = call.input.KeyId?.replace(/^arn:.*:(?=alias\/)/, "");
+  const alias = name?.replace(/^arn:.*:(?=alias\/)/, "");
   if (alias?.startsWith("alias/")) yield ["kms:RequestAlias", [alias]];
 }
 

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { KmsError, unsupported, validationError } from "../errors.js";
 import type { KeySpec, KeyUsage } from "../key-specs.js";
-import { encryptionAlgorithmsOf, KEY_SPECS, KEY_USAGES, newMaterial, usagesOf } from "../key-specs.js";
+import { encryptionAlgorithmsOf, KEY_SPECS, KEY_USAGES, macAlgorithmsOf, newMaterial, usagesOf } from "../key-specs.js";
 import type { KmsKey } from "../keys.js";
 import { newKeyId, resourceOf } from "../keys.js";
 import type { Answer, Call } from "../operation.js";
@@ -138,10 +138,14 @@ function keyMetadata(key: KmsKey): Answer {
 const specMembers = ({ keySpec, keyUsage }: KmsKey): Answer => ({
   KeySpec: keySpec,
   KeyUsage: keyUsage,
-  ...(keyUsage === "KEY_AGREEMENT"
-    ? { KeyAgreementAlgorithms: ["ECDH"] }
-    : { EncryptionAlgorithms: encryptionAlgorithmsOf(keySpec) }),
+  ...algorithmMembers(keySpec, keyUsage),
 });
+
+function algorithmMembers(spec: KeySpec, usage: KeyUsage): Answer {
+  if (usage === "KEY_AGREEMENT") return { KeyAgreementAlgorithms: ["ECDH"] };
+  if (usage === "GENERATE_VERIFY_MAC") return { MacAlgorithms: macAlgorithmsOf(spec) };
+  return { EncryptionAlgorithms: encryptionAlgorithmsOf(spec) };
+}
 
 export const getPublicKey = defineOperation({
   name: "GetPublicKey",

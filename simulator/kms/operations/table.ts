@@ -7,10 +7,11 @@ import {
   generateDataKeyPairWithoutPlaintext,
   generateDataKeyWithoutPlaintext,
 } from "./data-keys.js";
-import { decrypt, encrypt } from "./encryption.js";
+import { decrypt, encrypt, reEncrypt } from "./encryption.js";
 import { deriveSharedSecret } from "./key-agreement.js";
 import { getKeyPolicy, putKeyPolicy } from "./key-policies.js";
 import { createKey, describeKey, disableKey, enableKey, getPublicKey } from "./keys.js";
+import { generateMac, verifyMac } from "./macs.js";
 import { generateRandom } from "./random.js";
 
 export const OPERATIONS: ReadonlyMap<string, Operation> = new Map(
@@ -27,9 +28,12 @@ export const OPERATIONS: ReadonlyMap<string, Operation> = new Map(
     generateDataKeyPair,
     generateDataKeyPairWithoutPlaintext,
     generateDataKeyWithoutPlaintext,
+    generateMac,
     generateRandom,
     getKeyPolicy,
     getPublicKey,
     putKeyPolicy,
+    reEncrypt,
+    verifyMac,
   ].map((operation) => [operation.name, operation]),
 );

@@ -112,9 +112,9 @@ describe("CreateKey and DescribeKey", () => {
     ],
     [
       "a key that this KMS does not make",
-      { KeySpec: "HMAC_256", KeyUsage: "GENERATE_VERIFY_MAC" },
+      { KeySpec: "RSA_2048", KeyUsage: "SIGN_VERIFY" },
       "UnsupportedOperationException",
-      "KeyUsage GENERATE_VERIFY_MAC",
+      "KeyUsage SIGN_VERIFY",
     ],
     ["multi-Region keys", { MultiRegion: true }, "UnsupportedOperationException", "Multi-Region"],
     ["imported material", { Origin: "EXTERNAL" }, "UnsupportedOperationException", "Keys of origin EXTERNAL"],

@@ -1,0 +1,112 @@
+/**
+ * What Encrypt, Decrypt and ReEncrypt do to bytes: which key a ciphertext is of, whether key and algorithm go together, and
+ * AES-256-GCM or RSAES-OAEP.
+ */
+import { constants, privateDecrypt, publicEncrypt } from "node:crypto";
+import { openBlob, parseBlob, sealBlob } from "../ciphertext-blob.js";
+import type { EncryptionContext } from "../encryption-context.js";
+import { invalidCiphertext, KmsError, validationError } from "../errors.js";
+import type { EncryptionAlgorithm } from "../key-specs.js";
+import { encryptionAlgorithmsOf } from "../key-specs.js";
+import type { KmsKey } from "../keys.js";
+import type { Call } from "../operation.js";
+import { assertUsable, blobKeyOf, isMaterialOf } from "./key-access.js";
+
+/** How bytes are encrypted: the members of a request, whatever their names in it. */
+export interface Cipher {
+  readonly algorithm: EncryptionAlgorithm;
+  readonly context: EncryptionContext;
+}
+
+export const cipherOf = (
+  algorithm: EncryptionAlgorithm | undefined,
+  context: EncryptionContext | undefined,
+): Cipher => ({
+  algorithm: algorithm ?? "SYMMETRIC_DEFAULT",
+  context: context ?? new Map(),
+});
+
+/**
+ * The key of a ciphertext: the one inside a symmetric one, which must be the one that the request names if it names one. An
+ * asymmetric ciphertext says nothing, so there the request has to. `member` is what the request calls its key.
+ * @throws KmsError NotFoundException, InvalidCiphertextException, IncorrectKeyException, ValidationException
+ */
+export function keyOfCiphertext(
+  { keys, principal }: Pick<Call<unknown>, "keys" | "principal">,
+  ciphertext: Uint8Array,
+  { algorithm }: Cipher,
+  { named: name, member }: { readonly named: string | undefined; readonly member: string },
+): KmsKey {
+  const named = name === undefined ? undefined : keys.resolve(name, principal.accountId);
+  if (algorithm !== "SYMMETRIC_DEFAULT") {
+    if (named === undefined) throw validationError(`${member} is required for asymmetric encryption algorithms.`);
+    return named;
+  }
+  // KMS says so of a key that cannot have made a symmetric ciphertext, whatever the ciphertext is.
+  if (named !== undefined && named.material.kind !== "symmetric") throw incorrectKey("perform this operation");
+  const key = keys.findByIdBytes(parseBlob(ciphertext).keyId);
+  if (key === undefined) throw invalidCiphertext();
+  if (named !== undefined && named.keyId !== key.keyId) throw incorrectKey("decrypt this ciphertext");
+  return key;
+}
+
+const incorrectKey = (what: string) =>
+  new KmsError("IncorrectKeyException", `The key ID in the request does not identify a CMK that can ${what}.`);
+
+/** @throws KmsError DisabledException, InvalidKeyUsageException, ValidationException */
+export function assertFits({ algorithm, context }: Cipher, key: KmsKey, operation: string): void {
+  assertUsable(key, operation, "ENCRYPT_DECRYPT");
+  if (!encryptionAlgorithmsOf(key.keySpec).includes(algorithm)) {
+    throw new KmsError(
+      "InvalidKeyUsageException",
+      `Algorithm ${algorithm} is incompatible with key spec ${key.keySpec}.`,
+    );
+  }
+  // RSA cannot authenticate a context; ignoring one would let its sender believe in it.
+  if (key.material.kind === "asymmetric" && context.size > 0) {
+    throw validationError("EncryptionContext is not supported for asymmetric keys.");
+  }
+}
+
+/** @throws KmsError ValidationException for what is too long for an RSA key */
+export function encryptWith(key: KmsKey, { algorithm, context }: Cipher, content: Uint8Array): Uint8Array {
+  const { material } = key;
+  if (material.kind !== "symmetric") return encryptRsa(key, algorithm, content);
+  return sealBlob(blobKeyOf(key, material), material.secret, content, context);
+}
+
+/** @throws KmsError InvalidCiphertextException, for whatever is wrong with it */
+export function decryptWith(key: KmsKey, { algorithm, context }: Cipher, ciphertext: Uint8Array): Uint8Array {
+  const { material } = key;
+  if (material.kind !== "symmetric") return decryptRsa(key, algorithm, ciphertext);
+  const blob = parseBlob(ciphertext);
+  if (!isMaterialOf(material, blob.materialId)) throw invalidCiphertext();
+  return openBlob(blob, material.secret, context);
+}
+
+const oaepHash = (algorithm: EncryptionAlgorithm): "sha1" | "sha256" =>
+  algorithm === "RSAES_OAEP_SHA_1" ? "sha1" : "sha256";
+
+function encryptRsa(key: KmsKey, algorithm: EncryptionAlgorithm, content: Uint8Array): Uint8Array {
+  if (key.material.kind !== "asymmetric") throw new TypeError("encryptRsa takes an asymmetric key");
+  const { publicKey } = key.material;
+  const hashBytes = oaepHash(algorithm) === "sha1" ? 20 : 32;
+  const limit = (publicKey.asymmetricKeyDetails?.modulusLength ?? 0) / 8 - 2 * hashBytes - 2;
+  if (content.length > limit) {
+    throw validationError(
+      `Algorithm ${algorithm} and key spec ${key.keySpec} cannot encrypt data larger than ${limit} bytes.`,
+    );
+  }
+  const padding = constants.RSA_PKCS1_OAEP_PADDING;
+  return publicEncrypt({ key: publicKey, padding, oaepHash: oaepHash(algorithm) }, content);
+}
+
+function decryptRsa(key: KmsKey, algorithm: EncryptionAlgorithm, ciphertext: Uint8Array): Uint8Array {
+  if (key.material.kind !== "asymmetric") throw new TypeError("decryptRsa takes an asymmetric key");
+  const padding = constants.RSA_PKCS1_OAEP_PADDING;
+  try {
+    return privateDecrypt({ key: key.material.privateKey, padding, oaepHash: oaepHash(algorithm) }, ciphertext);
+  } catch {
+    throw invalidCiphertext(); // wrong key, wrong length and wrong padding answer alike
+  }
+}
