@@ -70,8 +70,8 @@ export interface Parent {
 
 /**
  * Starts the parent: tunnel, services, TLS pass-through and API, in this order. No enclave need be there yet.
- * @throws ServiceError ERR_CONFIGURATION (names of enclaves, the tunnel's target is not in its allow-list, a bound is not a number above 0), ERR_ADDRESS (an address that
- *   cannot be listened at); whatever was opened before is closed then.
+ * @throws ServiceError ERR_CONFIGURATION (names of enclaves, the tunnel's target is not in its allow-list, a bound is not a
+ *   number above 0), ERR_ADDRESS (an address that cannot be listened at); whatever was opened before is closed then.
  */
 export async function createParent(options: ParentOptions): Promise<Parent> {
   const limits = { ...DEFAULT_LIMITS, ...options.limits };

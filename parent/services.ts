@@ -1,7 +1,7 @@
 /**
- * What the parent does for its enclave, as HTTP at an address of its own: `GET /credentials`; `POST /enclave-state`, where an
- * enclave says how its start went; `POST /kms` where the gateway is configured; `GET /tls-certificate` where there is a certificate to offer, which the enclave judges.
- * Whoever can open the address can ask; on vsock the CIDs of the parent's own enclaves can.
+ * What the parent does for its enclaves, as HTTP at an address of its own: `GET /credentials`; `POST /enclave-state`, where an
+ * enclave says how its start went; `POST /kms` where the gateway is configured; `GET /tls-certificate` where there is a
+ * certificate to offer, which the enclave judges. Whoever can open the address can ask; on vsock the CIDs of the parent's own enclaves can.
  */
 import type { KMSClient } from "@aws-sdk/client-kms";
 import type { Logger } from "pino";

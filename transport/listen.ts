@@ -17,15 +17,16 @@ type Vsock = Extract<Address, { kind: "vsock" }>;
 
 export interface ListenOptions {
   /**
-   * Whether a connection of this CID is taken, which has `open` others; else it is closed before a byte is read. Unix sockets have no CID: their
-   * file's mode says who may connect. Nothing rests on it: a process at the right CID need not be the right process.
+   * Whether a connection of this CID is taken, which has `open` others; else it is closed before a byte is read. Unix
+   * sockets have no CID: their file's mode says who may connect. Nothing rests on it: a process at the right CID need not
+   * be the right process.
    */
   readonly allowPeer: (cid: number, open: number) => boolean;
 }
 
 /** What listens. */
 export interface Listening {
-  /** Takes no more connections, and closes the server; resolves when the last connection has ended, however often it is called. */
+  /** Takes no more connections, and closes the server; resolves when the last one has ended, however often it is called. */
   close(): Promise<void>;
 }
 
@@ -53,15 +54,15 @@ export const peerCidOf = (connection: unknown): number | undefined =>
 async function listenOnVsock(server: Server, address: Vsock, { allowPeer }: ListenOptions): Promise<Listening> {
   const acceptor = createServer({ allowHalfOpen: true, pauseOnConnect: false });
   if (server.maxConnections) acceptor.maxConnections = server.maxConnections;
-  const open = new Map<number, number>();
+  const open = new OpenByPeer();
   acceptor.on("connection", (socket: VsockSocket) => {
     const { remoteCid: cid } = socket;
-    if (cid === undefined || !allowPeer(cid, open.get(cid) ?? 0)) {
+    if (cid === undefined || !allowPeer(cid, open.of(cid))) {
       socket.destroy();
       return;
     }
-    open.set(cid, (open.get(cid) ?? 0) + 1);
-    socket.once("close", () => open.set(cid, (open.get(cid) ?? 0) - 1));
+    open.add(cid, 1);
+    socket.once("close", () => open.add(cid, -1));
     server.emit("connection", socket);
   });
   try {
@@ -76,6 +77,21 @@ async function listenOnVsock(server: Server, address: Vsock, { allowPeer }: List
     server.close(ignoreNotListening); // of its own it has nothing to close but idle connections and timers
     return ended;
   });
+}
+
+/** How many connections each CID has open; of one that has none, nothing is kept. */
+class OpenByPeer {
+  readonly #counts = new Map<number, number>();
+
+  of(cid: number): number {
+    return this.#counts.get(cid) ?? 0;
+  }
+
+  add(cid: number, change: 1 | -1): void {
+    const count = this.of(cid) + change;
+    if (count > 0) this.#counts.set(cid, count);
+    else this.#counts.delete(cid);
+  }
 }
 
 /** Who closes again waits for the same end: the servers themselves would say at once that they do not run. */

@@ -5,8 +5,8 @@
  * be exchanged (PITFALLS 3, 5), and a forged data key does not open them (PITFALLS 1).
  *
  * Refused: suites without key commitment, more encrypted data keys than the configuration allows, messages for none of
- * the pinned keys, for none that the caller may use, and messages whose context lacks a pair that the caller expects or has too many; all
- * but the first before KMS is asked. KMS is asked for keys that the caller may use alone.
+ * the pinned keys, for none that the caller may use, and messages whose context lacks a pair that the caller expects or has
+ * too many; all but the first before KMS is asked. KMS is asked for keys that the caller may use alone.
  */
 import { PassThrough, Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";

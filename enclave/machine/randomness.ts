@@ -41,17 +41,20 @@ export async function seedRandomness(nsm: NsmClient, kernel: KernelPool = linuxP
   let seededBytes = 0;
   let credited = true;
   let last: Uint8Array = new Uint8Array();
-  while (seededBytes < SEED_BYTES) {
-    const random = await nsm.random();
-    if (random.length === 0 || isAllZero(random) || equalBytes(random, last)) {
-      throw new ServiceError("ERR_NSM", "expected random bytes of the NSM, got none, zeros or the same ones again");
+  try {
+    while (seededBytes < SEED_BYTES) {
+      const random = await nsm.random();
+      if (random.length === 0 || isAllZero(random) || equalBytes(random, last)) {
+        throw new ServiceError("ERR_NSM", "expected random bytes of the NSM, got none, zeros or the same ones again");
+      }
+      wipe(last);
+      last = random;
+      credited = seed(kernel, random) && credited;
+      seededBytes += random.length;
     }
-    credited = seed(kernel, random) && credited;
-    seededBytes += random.length;
+  } finally {
     wipe(last);
-    last = random;
   }
-  wipe(last);
   return { seededBytes, credited, hardwareGenerator: kernel.hardwareGenerator() };
 }
 

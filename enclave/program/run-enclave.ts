@@ -3,8 +3,9 @@
  * network (`lo` is down), no writable folder, the console as standard output, and root, which it gives up.
  *
  * In this order: the device, randomness, the configuration and what the application prepares, the measurement, the machine's
- * clock, root given up, and then the servers. An exit ends the enclave, so there are three: it was told to (status 0), the start failed (1), and an
- * error that nothing caught (1), after which the process would be in no known state. The parent is told how the start went.
+ * clock, root given up, and then the servers. An exit ends the enclave, so there are three: it was told to (status 0), the
+ * start failed (1), and an error that nothing caught (1), after which the process would be in no known state. The parent is
+ * told how the start went.
  */
 import type { Writable } from "node:stream";
 import { ANY_CID, formatAddress, PARENT_CID, PORTS } from "../../shared/address.js";

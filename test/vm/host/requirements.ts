@@ -30,7 +30,11 @@ export async function online<T>(step: () => Promise<T>): Promise<T> {
 export async function provideRequirements(say: (line: string) => void): Promise<void> {
   if (process.platform !== "linux" || process.arch !== "x64") throw new Unavailable("needs Linux on x86-64");
   if ((await attempt("apt-get", ["--version"])).status !== 0) throw new Unavailable("needs Debian's apt-get");
-  const missing = await missingPackages();
+  await installPackages(await missingPackages(), say);
+}
+
+/** Installs Debian packages, if there are any to install. @throws Unavailable when that takes another user, or as `online` says. */
+export async function installPackages(missing: readonly string[], say: (line: string) => void): Promise<void> {
   if (missing.length === 0) return;
   if (userInfo().uid !== 0) throw new Unavailable(`as root: apt-get install ${missing.join(" ")}`);
   say(`installs ${missing.join(", ")}`);
