@@ -2,8 +2,8 @@
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { Principals } from "../simulator/iam/principals.js";
 import { startImds } from "../simulator/imds.js";
-import { Principals } from "../simulator/kms/principals.js";
 import type { SimulatedKms } from "../simulator/kms/server.js";
 import { startKms } from "../simulator/kms/server.js";
 import type { SimulatedRoot } from "../simulator/pki/nitro-pki.js";

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import type { TrustAnchor } from "../shared/attestation/trust-anchor.js";
 import { parseWith } from "../shared/wire.js";
-import type { AuditRecord } from "../simulator/kms/audit.js";
+import type { AuditRecord } from "../simulator/cloudtrail/records.js";
 import type { Child, ChildEvent } from "./child.js";
 import { startChild } from "./child.js";
 import type { Io } from "./command.js";

@@ -1,6 +1,6 @@
 /** The short-lived credentials of a role, renewed in time: what EC2 keeps for an instance's profile. */
 import type { Clock } from "./clock.js";
-import type { Principals, SessionCredentials } from "./kms/principals.js";
+import type { Principals, SessionCredentials } from "./iam/principals.js";
 
 export interface RoleCredentialsOptions {
   readonly principals: Principals;

@@ -3,7 +3,7 @@
  * asks here who saw what, so that it shows records and not claims.
  */
 import { ServiceError } from "../../shared/errors.js";
-import type { AuditRecord } from "../../simulator/kms/audit.js";
+import type { AuditRecord } from "../../simulator/cloudtrail/records.js";
 
 export interface LogLine {
   /** Which process wrote it. */

@@ -8,7 +8,7 @@ import type { EnclavePcrs, EnclavePolicy } from "../../client/policy.js";
 import { equalBytes, utf8 } from "../../shared/bytes.js";
 import { ServiceError } from "../../shared/errors.js";
 import { generateProofKey, thumbprintOf } from "../../shared/proof-of-possession.js";
-import type { AuditRecord } from "../../simulator/kms/audit.js";
+import type { AuditRecord } from "../../simulator/cloudtrail/records.js";
 import type { LocalStack } from "../local-stack.js";
 import type { Evidence } from "./evidence.js";
 import { writeImages } from "./image.js";

@@ -12,10 +12,10 @@ import type { KeyObject } from "node:crypto";
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from "node:crypto";
 import { concatBytes, copyBytes, equalBytes, utf8 } from "../../shared/bytes.js";
 import { contextConstructed, readDer } from "../../shared/der.js";
+import { invalidCiphertext } from "../errors.js";
 import { contextExplicit, contextOctets, encodeDer, integer, OID, objectId, octetString, sequence } from "./asn1.js";
 import type { EncryptionContext } from "./encryption-context.js";
 import { encodeEncryptionContext, uint32 } from "./encryption-context.js";
-import { invalidCiphertext } from "./errors.js";
 
 /** Which key, and which of its materials, a blob was made with. Both are 16 bytes. */
 export interface BlobKey {
@@ -58,7 +58,7 @@ export function sealBlob(
   return concatBytes(header, uint32(der.length), der);
 }
 
-/** Takes a blob apart. @throws KmsError InvalidCiphertextException if it is not one of ours. */
+/** Takes a blob apart. @throws AwsError InvalidCiphertextException if it is not one of ours. */
 export function parseBlob(blob: Uint8Array): UnverifiedBlob {
   const header = blob.subarray(0, HEADER_BYTES);
   const der = copyBytes(blob.subarray(HEADER_BYTES + 4));
@@ -79,7 +79,7 @@ export function parseBlob(blob: Uint8Array): UnverifiedBlob {
   };
 }
 
-/** Opens a blob under its material. @throws KmsError InvalidCiphertextException for any change, of the context too. */
+/** Opens a blob under its material. @throws AwsError InvalidCiphertextException for any change, of the context too. */
 export function openBlob(blob: UnverifiedBlob, material: KeyObject, context: EncryptionContext): Uint8Array {
   const decipher = createDecipheriv("aes-256-gcm", blobKey(material, blob.salt), blob.nonce);
   decipher.setAAD(associatedData(blob.header, context));

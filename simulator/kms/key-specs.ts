@@ -4,7 +4,7 @@
  */
 import { createSecretKey, generateKeyPair, randomBytes } from "node:crypto";
 import { promisify } from "node:util";
-import { unsupported } from "./errors.js";
+import { unsupported } from "../errors.js";
 import type { KeyMaterial } from "./keys.js";
 import { newSymmetricMaterial } from "./keys.js";
 
@@ -91,7 +91,7 @@ export async function newMaterial(spec: KeySpec): Promise<KeyMaterial> {
   return { kind: "asymmetric", ...(await newKeyPair(spec)) };
 }
 
-/** A new key pair. @throws KmsError UnsupportedOperationException for specs that this KMS does not make. */
+/** A new key pair. @throws AwsError UnsupportedOperationException for specs that this KMS does not make. */
 export async function newKeyPair(spec: KeySpec | DataKeyPairSpec) {
   const modulusLength = RSA_BITS[spec];
   if (modulusLength !== undefined) return pair("rsa", { modulusLength });

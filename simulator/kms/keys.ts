@@ -5,11 +5,11 @@
 import type { KeyObject } from "node:crypto";
 import { createHash, createSecretKey, randomBytes, randomUUID } from "node:crypto";
 import { toHex } from "../../shared/bytes.js";
-import { parseArn, partitionOf } from "./arn.js";
-import type { Resource } from "./authorization.js";
-import { KmsError, notFound } from "./errors.js";
+import { AwsError, notFound } from "../errors.js";
+import { parseArn, partitionOf } from "../iam/arn.js";
+import type { Resource } from "../iam/authorization.js";
+import type { KeyPolicy } from "../iam/policy/compile.js";
 import type { KeySpec, KeyUsage } from "./key-specs.js";
-import type { KeyPolicy } from "./policy/compile.js";
 
 /** Key material that never leaves this process. */
 export type KeyMaterial =
@@ -77,11 +77,11 @@ export class KeyStore {
     this.#byIdBytes.set(toHex(keyIdBytes(key.keyId)), key);
   }
 
-  /** @throws KmsError AlreadyExistsException */
+  /** @throws AwsError AlreadyExistsException */
   addAlias(accountId: string, aliasName: string, key: KmsKey): void {
     const arn = this.aliasArn(accountId, aliasName);
     if (this.#aliases.has(arn)) {
-      throw new KmsError("AlreadyExistsException", `An alias with the name ${arn} already exists`);
+      throw new AwsError("AlreadyExistsException", `An alias with the name ${arn} already exists`);
     }
     this.#aliases.set(arn, key.keyId);
   }
@@ -97,7 +97,7 @@ export class KeyStore {
     return this.#byIdBytes.get(toHex(bytes));
   }
 
-  /** The key that a request of a caller in `accountId` means by `identifier`. @throws KmsError NotFoundException */
+  /** The key that a request of a caller in `accountId` means by `identifier`. @throws AwsError NotFoundException */
   resolve(identifier: string, accountId: string): KmsKey {
     if (identifier.startsWith("arn:")) return this.#resolveArn(identifier);
     if (identifier.startsWith("alias/")) return this.#resolveAlias(this.aliasArn(accountId, identifier));

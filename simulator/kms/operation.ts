@@ -5,13 +5,13 @@
  */
 import type { z } from "zod";
 import { toBase64 } from "../../shared/bytes.js";
-import type { Resource } from "./authorization.js";
-import { assertAuthorized } from "./authorization.js";
+import { AwsError } from "../errors.js";
+import type { Resource } from "../iam/authorization.js";
+import { assertAuthorized } from "../iam/authorization.js";
+import type { ConditionValues } from "../iam/policy/conditions.js";
+import type { Principal } from "../iam/principal.js";
 import { sealForRecipient } from "./ciphertext-for-recipient.js";
-import { KmsError } from "./errors.js";
 import type { KeyStore } from "./keys.js";
-import type { ConditionValues } from "./policy/conditions.js";
-import type { Principal } from "./principals.js";
 import type { AttestedRecipient, RecipientInfo, RecipientVerifier } from "./recipient.js";
 import { recipientConditions } from "./recipient.js";
 import { parseInput } from "./schema.js";
@@ -55,7 +55,7 @@ export interface OperationDefinition<Input, Subject> {
   readonly name: string;
   readonly readOnly: boolean;
   readonly input: z.ZodType<Input>;
-  /** What the call is about, found and not yet authorised. @throws KmsError NotFoundException and the like */
+  /** What the call is about, found and not yet authorised. @throws AwsError NotFoundException and the like */
   readonly subject: (call: Call<Input>) => Subject;
   readonly demands: (call: Call<Input>, subject: Subject) => readonly Demand[];
   readonly perform: (call: Call<Input>, subject: Subject) => Answer | Promise<Answer>;
@@ -71,7 +71,7 @@ export interface OperationEnvironment {
 export interface Operation {
   readonly name: string;
   readonly readOnly: boolean;
-  /** Runs the whole call. @throws KmsError */
+  /** Runs the whole call. @throws AwsError */
   run(json: unknown, caller: Caller, environment: OperationEnvironment, trace: CallTrace): Promise<Answer>;
 }
 
@@ -102,7 +102,7 @@ export function defineOperation<Input extends CommonInput & Readonly<Record<stri
       for (const demand of demands) assertAllowed(demand, call);
       const answer = await definition.perform(call, subject);
       if (input.DryRun === true) {
-        throw new KmsError(
+        throw new AwsError(
           "DryRunOperationException",
           "The request would have succeeded, but the DryRun option is set.",
           412,

@@ -13,8 +13,8 @@ import { verifyAttestation } from "../../shared/attestation/verify.js";
 import { equalBytes, toHex } from "../../shared/bytes.js";
 import { CertificateCache } from "../../shared/certificate-cache.js";
 import { ServiceError } from "../../shared/errors.js";
+import { validationError } from "../errors.js";
 import type { RecipientKey } from "./ciphertext-for-recipient.js";
-import { validationError } from "./errors.js";
 
 /** The parameter as it came. */
 export interface RecipientInfo {
@@ -53,7 +53,7 @@ export class RecipientVerifier {
 
   /**
    * Verifies the document and takes its key.
-   * @throws KmsError ValidationException if it does not verify, is too old or from the future, or carries no RSA-2048 key.
+   * @throws AwsError ValidationException if it does not verify, is too old or from the future, or carries no RSA-2048 key.
    */
   async verify({ AttestationDocument: document }: RecipientInfo, now: Date): Promise<AttestedRecipient> {
     const hash = createHash("sha256").update(document).digest("hex");

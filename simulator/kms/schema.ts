@@ -5,7 +5,7 @@
  */
 import { z } from "zod";
 import { fromBase64 } from "../../shared/bytes.js";
-import { KmsError, validationError } from "./errors.js";
+import { AwsError, validationError } from "../errors.js";
 import { ENCRYPTION_ALGORITHMS } from "./key-specs.js";
 
 /** A blob: base64 in JSON, bytes in handlers. Its value is never shown in an error. */
@@ -48,7 +48,7 @@ export const recipient = z
   .optional();
 
 /**
- * Parses a request. @throws KmsError ValidationException naming every failed constraint, SerializationException for a
+ * Parses a request. @throws AwsError ValidationException naming every failed constraint, SerializationException for a
  * value of the wrong type.
  */
 export function parseInput<Input>(schema: z.ZodType<Input>, json: unknown): Input {
@@ -71,7 +71,7 @@ function describeIssue(issue: z.core.$ZodIssue): string {
     return `Value null at '${path}' failed to satisfy constraint: Member must not be null`;
   }
   const constraint = constraintOf(issue);
-  if (constraint === undefined) throw new KmsError("SerializationException");
+  if (constraint === undefined) throw new AwsError("SerializationException");
   const shown = typeof issue.input === "object" || issue.code === "custom" ? "Value" : `Value '${String(issue.input)}'`;
   return `${shown} at '${path}' failed to satisfy constraint: ${constraint}`;
 }

@@ -9,11 +9,11 @@ import type { AddressInfo } from "node:net";
 import type { TrustAnchor } from "../../shared/attestation/trust-anchor.js";
 import type { Clock } from "../clock.js";
 import { systemClock } from "../clock.js";
+import type { AuditLog } from "../cloudtrail/records.js";
+import { AwsError } from "../errors.js";
 import { listen, stop } from "../http-server.js";
-import type { AuditLog } from "./audit.js";
-import { KmsError } from "./errors.js";
-import type { AccessKey } from "./principals.js";
-import { ADMINISTRATOR_POLICY, Principals } from "./principals.js";
+import type { AccessKey } from "../iam/principals.js";
+import { ADMINISTRATOR_POLICY, Principals } from "../iam/principals.js";
 import type { KmsReply } from "./service.js";
 import { errorBody, KmsService } from "./service.js";
 import { createTlsIdentity } from "./tls.js";
@@ -123,9 +123,9 @@ async function respond(service: KmsService, request: IncomingMessage, response: 
 
 async function replyTo(service: KmsService, request: IncomingMessage): Promise<KmsReply> {
   if (request.method !== "POST" || request.url !== "/")
-    return refusal(new KmsError("UnknownOperationException", "", 404));
+    return refusal(new AwsError("UnknownOperationException", "", 404));
   const body = await readBody(request);
-  if (body === undefined) return refusal(new KmsError("RequestEntityTooLargeException", "", 413));
+  if (body === undefined) return refusal(new AwsError("RequestEntityTooLargeException", "", 413));
   const { headers } = request;
   return service.answer({
     method: request.method,
@@ -138,7 +138,7 @@ async function replyTo(service: KmsService, request: IncomingMessage): Promise<K
   });
 }
 
-const refusal = (error: KmsError): KmsReply => ({
+const refusal = (error: AwsError): KmsReply => ({
   status: error.status,
   requestId: randomUUID(),
   body: errorBody(error),

@@ -5,17 +5,17 @@
 import { randomUUID } from "node:crypto";
 import type { TrustAnchor } from "../../shared/attestation/trust-anchor.js";
 import type { Clock } from "../clock.js";
-import type { FinishedCall } from "./audit.js";
-import { AuditLog } from "./audit.js";
-import { KmsError } from "./errors.js";
+import type { FinishedCall } from "../cloudtrail/records.js";
+import { AuditLog } from "../cloudtrail/records.js";
+import { AwsError } from "../errors.js";
+import type { IssuedKey, Principals } from "../iam/principals.js";
+import type { SignedRequest } from "../iam/sigv4.js";
+import { verifySignature } from "../iam/sigv4.js";
 import { KeyStore } from "./keys.js";
 import type { Caller, CallTrace, Conditions, Operation, OperationEnvironment } from "./operation.js";
 import { encodeAnswer } from "./operation.js";
 import { OPERATIONS } from "./operations/table.js";
-import type { IssuedKey, Principals } from "./principals.js";
 import { RecipientVerifier } from "./recipient.js";
-import type { SignedRequest } from "./sigv4.js";
-import { verifySignature } from "./sigv4.js";
 
 export interface KmsServiceOptions {
   readonly region: string;
@@ -64,7 +64,7 @@ export class KmsService {
     const trace: CallTrace = { parameters: {}, resources: [], recipient: undefined };
     const { name, operation } = findOperation(request.operation);
     let key: IssuedKey | undefined;
-    const finish = (error?: KmsError): void => {
+    const finish = (error?: AwsError): void => {
       const { sourceIp, userAgent } = request;
       const readOnly = operation?.readOnly ?? true;
       const call = { eventName: name, readOnly, requestId, now, region, sourceIp, userAgent, key, trace, error };
@@ -72,13 +72,13 @@ export class KmsService {
     };
     try {
       key = verifySignature(request, principals, { region, service: "kms", now });
-      if (operation === undefined) throw new KmsError("UnknownOperationException");
+      if (operation === undefined) throw new AwsError("UnknownOperationException");
       const caller: Caller = { principal: key.principal, now, conditions: callerConditions(key, request, now, region) };
       const answer = await operation.run(parseBody(request.body), caller, this.#environment, trace);
       finish();
       return { status: 200, requestId, body: encodeAnswer(answer) };
     } catch (cause) {
-      const error = cause instanceof KmsError ? cause : new KmsError("KMSInternalException", "", 500);
+      const error = cause instanceof AwsError ? cause : new AwsError("KMSInternalException", "", 500);
       if (error !== cause) this.#options.onInternalError(cause);
       finish(error);
       return { status: error.status, requestId, body: errorBody(error) };
@@ -96,12 +96,12 @@ function parseBody(body: Uint8Array): unknown {
   try {
     return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(body));
   } catch {
-    throw new KmsError("SerializationException"); // neither UTF-8 nor JSON: nothing more can be said of it
+    throw new AwsError("SerializationException"); // neither UTF-8 nor JSON: nothing more can be said of it
   }
 }
 
 /** The error as JSON 1.1. AccessDenied really has a capital Message; clients of all languages read either. */
-export function errorBody({ type, message }: KmsError): string {
+export function errorBody({ type, message }: AwsError): string {
   const member = type === "AccessDeniedException" ? "Message" : "message";
   return JSON.stringify({ __type: type, ...(message === "" ? {} : { [member]: message }) });
 }
@@ -109,7 +109,7 @@ export function errorBody({ type, message }: KmsError): string {
 /** The global condition keys that a request has, whatever the operation. */
 function callerConditions({ principal }: IssuedKey, request: KmsRequest, now: Date, region: string): Conditions {
   const { accountId, arn, roleArn, userId, kind } = principal;
-  const types = { root: "Account", user: "User", session: "AssumedRole" };
+  const types = { root: "Account", user: "User", session: "AssumedRole", service: "Service" };
   return [
     ["aws:PrincipalArn", [roleArn ?? arn]],
     ["aws:PrincipalAccount", [accountId]],

@@ -5,6 +5,7 @@
 import { KeyObject, randomBytes } from "node:crypto";
 import { toHex } from "../../shared/bytes.js";
 import type { Clock } from "../clock.js";
+import { dnsSuffixOf } from "../iam/arn.js";
 import {
   BasicConstraintsExtension,
   ExtendedKeyUsage,
@@ -14,7 +15,6 @@ import {
   SubjectAlternativeNameExtension,
   X509CertificateGenerator,
 } from "../pki/x509.js";
-import { dnsSuffixOf } from "./arn.js";
 
 /** PEM texts for `node:https`, and the CA that clients must trust. */
 export interface TlsIdentity {

@@ -5,7 +5,7 @@ import { DENIED_BY_KMS, refuse } from "../../cli/demo/attempt.js";
 import { Evidence } from "../../cli/demo/evidence.js";
 import { createReport } from "../../cli/demo/report.js";
 import { ServiceError } from "../../shared/errors.js";
-import type { AuditRecord } from "../../simulator/kms/audit.js";
+import type { AuditRecord } from "../../simulator/cloudtrail/records.js";
 import { recordedIo } from "../support/io.js";
 
 const TITLE = { id: "cheat", title: "A way to cheat" };

@@ -8,8 +8,8 @@ import { CheckedEnclavePolicy } from "../../client/policy.js";
 import { pcr16OfConfiguration } from "../../shared/attestation/pcr.js";
 import { checkPolicy } from "../../shared/attestation/policy.js";
 import { toHex } from "../../shared/bytes.js";
-import { authorize } from "../../simulator/kms/authorization.js";
-import { compileKeyPolicy } from "../../simulator/kms/policy/compile.js";
+import { authorize } from "../../simulator/iam/authorization.js";
+import { compileKeyPolicy } from "../../simulator/iam/policy/compile.js";
 import { buildEif } from "../support/eif-builder.js";
 import {
   changeByte,

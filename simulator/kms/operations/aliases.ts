@@ -1,6 +1,6 @@
 /** CreateAlias (API_CreateAlias). It needs permission on the alias, from IAM, and on the key. */
 import { z } from "zod";
-import { KmsError, validationError } from "../errors.js";
+import { AwsError, validationError } from "../../errors.js";
 import { resourceOf } from "../keys.js";
 import { defineOperation } from "../operation.js";
 import { keyId, patterned } from "../schema.js";
@@ -33,6 +33,6 @@ function assertAliasName(name: string): void {
   if (!name.startsWith("alias/") || name === "alias/") {
     throw validationError(`Alias must start with the prefix "alias/". Please see ${DOCUMENTATION}`);
   }
-  if (name.startsWith("alias/aws/")) throw new KmsError("NotAuthorizedException");
+  if (name.startsWith("alias/aws/")) throw new AwsError("NotAuthorizedException");
   if (name.includes(":")) throw validationError(`${name} contains invalid characters for an alias`);
 }

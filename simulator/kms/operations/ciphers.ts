@@ -3,9 +3,9 @@
  * AES-256-GCM or RSAES-OAEP.
  */
 import { constants, privateDecrypt, publicEncrypt } from "node:crypto";
+import { AwsError, invalidCiphertext, validationError } from "../../errors.js";
 import { openBlob, parseBlob, sealBlob } from "../ciphertext-blob.js";
 import type { EncryptionContext } from "../encryption-context.js";
-import { invalidCiphertext, KmsError, validationError } from "../errors.js";
 import type { EncryptionAlgorithm } from "../key-specs.js";
 import { encryptionAlgorithmsOf } from "../key-specs.js";
 import type { KmsKey } from "../keys.js";
@@ -29,7 +29,7 @@ export const cipherOf = (
 /**
  * The key of a ciphertext: the one inside a symmetric one, which must be the one that the request names if it names one. An
  * asymmetric ciphertext says nothing, so there the request has to. `member` is what the request calls its key.
- * @throws KmsError NotFoundException, InvalidCiphertextException, IncorrectKeyException, ValidationException
+ * @throws AwsError NotFoundException, InvalidCiphertextException, IncorrectKeyException, ValidationException
  */
 export function keyOfCiphertext(
   { keys, principal }: Pick<Call<unknown>, "keys" | "principal">,
@@ -51,13 +51,13 @@ export function keyOfCiphertext(
 }
 
 const incorrectKey = (what: string) =>
-  new KmsError("IncorrectKeyException", `The key ID in the request does not identify a CMK that can ${what}.`);
+  new AwsError("IncorrectKeyException", `The key ID in the request does not identify a CMK that can ${what}.`);
 
-/** @throws KmsError DisabledException, InvalidKeyUsageException, ValidationException */
+/** @throws AwsError DisabledException, InvalidKeyUsageException, ValidationException */
 export function assertFits({ algorithm, context }: Cipher, key: KmsKey, operation: string): void {
   assertUsable(key, operation, "ENCRYPT_DECRYPT");
   if (!encryptionAlgorithmsOf(key.keySpec).includes(algorithm)) {
-    throw new KmsError(
+    throw new AwsError(
       "InvalidKeyUsageException",
       `Algorithm ${algorithm} is incompatible with key spec ${key.keySpec}.`,
     );
@@ -68,14 +68,14 @@ export function assertFits({ algorithm, context }: Cipher, key: KmsKey, operatio
   }
 }
 
-/** @throws KmsError ValidationException for what is too long for an RSA key */
+/** @throws AwsError ValidationException for what is too long for an RSA key */
 export function encryptWith(key: KmsKey, { algorithm, context }: Cipher, content: Uint8Array): Uint8Array {
   const { material } = key;
   if (material.kind !== "symmetric") return encryptRsa(key, algorithm, content);
   return sealBlob(blobKeyOf(key, material), material.secret, content, context);
 }
 
-/** @throws KmsError InvalidCiphertextException, for whatever is wrong with it */
+/** @throws AwsError InvalidCiphertextException, for whatever is wrong with it */
 export function decryptWith(key: KmsKey, { algorithm, context }: Cipher, ciphertext: Uint8Array): Uint8Array {
   const { material } = key;
   if (material.kind !== "symmetric") return decryptRsa(key, algorithm, ciphertext);

@@ -1,8 +1,8 @@
 /** Data keys and data key pairs, with and without plaintext (API_GenerateDataKey, API_GenerateDataKeyPair). */
 import { randomBytes } from "node:crypto";
 import { z } from "zod";
+import { validationError } from "../../errors.js";
 import { sealBlob } from "../ciphertext-blob.js";
-import { validationError } from "../errors.js";
 import { DATA_KEY_PAIR_SPECS, newKeyPair } from "../key-specs.js";
 import type { KmsKey } from "../keys.js";
 import type { Answer, Call } from "../operation.js";

@@ -1,13 +1,13 @@
 /** What the operations on one key have in common: finding it, the conditions that it brings, and whether it may be used. */
 import { toHex } from "../../../shared/bytes.js";
+import { AwsError } from "../../errors.js";
 import type { EncryptionContext } from "../encryption-context.js";
-import { KmsError } from "../errors.js";
 import type { KeyUsage } from "../key-specs.js";
 import type { KeyMaterial, KmsKey } from "../keys.js";
 import { keyIdBytes, resourceOf } from "../keys.js";
 import type { Call, Conditions, Demand } from "../operation.js";
 
-/** The key that the request names. @throws KmsError NotFoundException */
+/** The key that the request names. @throws AwsError NotFoundException */
 export const keyOf = (call: Call<{ readonly KeyId: string }>): KmsKey =>
   call.keys.resolve(call.input.KeyId, call.principal.accountId);
 
@@ -43,11 +43,11 @@ export function* contextConditions(context: EncryptionContext = new Map()): Cond
   if (context.size > 0) yield ["kms:EncryptionContextKeys", [...context.keys()]];
 }
 
-/** @throws KmsError DisabledException, InvalidKeyUsageException */
+/** @throws AwsError DisabledException, InvalidKeyUsageException */
 export function assertUsable(key: KmsKey, operation: string, usage: KeyUsage): void {
-  if (!key.enabled) throw new KmsError("DisabledException", `${key.arn} is disabled.`);
+  if (!key.enabled) throw new AwsError("DisabledException", `${key.arn} is disabled.`);
   if (key.keyUsage !== usage) {
-    throw new KmsError(
+    throw new AwsError(
       "InvalidKeyUsageException",
       `${key.arn} key usage is ${key.keyUsage} which is not valid for ${operation}.`,
     );
@@ -56,11 +56,11 @@ export function assertUsable(key: KmsKey, operation: string, usage: KeyUsage): v
 
 type SymmetricMaterial = Extract<KeyMaterial, { kind: "symmetric" }>;
 
-/** The material of a symmetric encryption key. @throws KmsError DisabledException, InvalidKeyUsageException */
+/** The material of a symmetric encryption key. @throws AwsError DisabledException, InvalidKeyUsageException */
 export function symmetricMaterial(key: KmsKey, operation: string): SymmetricMaterial {
   assertUsable(key, operation, "ENCRYPT_DECRYPT");
   if (key.material.kind === "symmetric") return key.material;
-  throw new KmsError(
+  throw new AwsError(
     "InvalidKeyUsageException",
     `${key.arn} key spec is ${key.keySpec} which is not valid for ${operation}.`,
   );

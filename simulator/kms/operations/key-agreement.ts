@@ -2,7 +2,7 @@
 import type { KeyObject } from "node:crypto";
 import { createPublicKey, diffieHellman } from "node:crypto";
 import { z } from "zod";
-import { validationError } from "../errors.js";
+import { validationError } from "../../errors.js";
 import type { KmsKey } from "../keys.js";
 import { defineOperation, secretAnswer } from "../operation.js";
 import { blob, dryRun, grantTokens, keyId, recipient } from "../schema.js";

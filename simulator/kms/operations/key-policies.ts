@@ -1,13 +1,13 @@
 /** GetKeyPolicy and PutKeyPolicy, the default key policy, and the check against locking everybody out. */
 import { z } from "zod";
-import { parseArn } from "../arn.js";
-import type { Resource } from "../authorization.js";
-import { authorize } from "../authorization.js";
-import { malformedPolicy, notFound } from "../errors.js";
+import { malformedPolicy, notFound } from "../../errors.js";
+import { parseArn } from "../../iam/arn.js";
+import type { Resource } from "../../iam/authorization.js";
+import { authorize } from "../../iam/authorization.js";
+import { compileKeyPolicy } from "../../iam/policy/compile.js";
 import { resourceOf } from "../keys.js";
 import type { Call } from "../operation.js";
 import { defineOperation } from "../operation.js";
-import { compileKeyPolicy } from "../policy/compile.js";
 import { keyId, patterned } from "../schema.js";
 import { demandOn, keyOf } from "./key-access.js";
 
@@ -72,7 +72,7 @@ export function defaultKeyPolicy(keyArn: string): string {
   return JSON.stringify({ Version: "2012-10-17", Id: "key-default-1", Statement: [statement] }, null, 2);
 }
 
-/** The caller must be able to change the policy again. @throws KmsError MalformedPolicyDocumentException */
+/** The caller must be able to change the policy again. @throws AwsError MalformedPolicyDocumentException */
 export function assertNoLockout(call: Call<unknown>, resource: Resource): void {
   const values = new Map([...call.conditions].map(([key, value]) => [key.toLowerCase(), value]));
   const { principal } = call;

@@ -1,13 +1,13 @@
 /** CreateKey, DescribeKey, GetPublicKey, EnableKey, DisableKey: keys as objects, without using them. */
 import { z } from "zod";
-import { KmsError, unsupported, validationError } from "../errors.js";
+import { AwsError, unsupported, validationError } from "../../errors.js";
+import { compileKeyPolicy } from "../../iam/policy/compile.js";
 import type { KeySpec, KeyUsage } from "../key-specs.js";
 import { encryptionAlgorithmsOf, KEY_SPECS, KEY_USAGES, macAlgorithmsOf, newMaterial, usagesOf } from "../key-specs.js";
 import type { KmsKey } from "../keys.js";
 import { newKeyId, resourceOf } from "../keys.js";
 import type { Answer, Call } from "../operation.js";
 import { defineOperation } from "../operation.js";
-import { compileKeyPolicy } from "../policy/compile.js";
 import { grantTokens, keyId } from "../schema.js";
 import { demandOn, keyOf } from "./key-access.js";
 import { assertNoLockout, defaultKeyPolicy, policyText } from "./key-policies.js";
@@ -55,7 +55,7 @@ export const createKey = defineOperation({
   },
 });
 
-/** @throws KmsError ValidationException, UnsupportedOperationException */
+/** @throws AwsError ValidationException, UnsupportedOperationException */
 function specAndUsageOf(input: CreateKeyInput): { spec: KeySpec; usage: KeyUsage } {
   if (input.KeySpec !== undefined && input.CustomerMasterKeySpec !== undefined) {
     throw validationError(
@@ -156,7 +156,7 @@ export const getPublicKey = defineOperation({
   perform: (_call, key) => {
     if (key.material.kind !== "asymmetric")
       throw unsupported(`${key.arn} key spec is ${key.keySpec} which is not valid for GetPublicKey.`);
-    if (!key.enabled) throw new KmsError("DisabledException", `${key.arn} is disabled.`);
+    if (!key.enabled) throw new AwsError("DisabledException", `${key.arn} is disabled.`);
     return {
       KeyId: key.arn,
       PublicKey: key.material.publicKey.export({ type: "spki", format: "der" }),

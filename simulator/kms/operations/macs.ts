@@ -1,7 +1,7 @@
 /** GenerateMac and VerifyMac (API_GenerateMac, API_VerifyMac): HMAC (RFC 2104) with the key's one algorithm. */
 import { createHmac, timingSafeEqual } from "node:crypto";
 import { z } from "zod";
-import { KmsError } from "../errors.js";
+import { AwsError } from "../../errors.js";
 import type { MacAlgorithm } from "../key-specs.js";
 import { MAC_ALGORITHMS, macAlgorithmsOf } from "../key-specs.js";
 import type { KmsKey } from "../keys.js";
@@ -44,7 +44,7 @@ export const verifyMac = defineOperation({
   perform: ({ input }, key) => {
     const expected = macOf(key, input.MacAlgorithm, input.Message, "VerifyMac");
     if (expected.length !== input.Mac.length || !timingSafeEqual(expected, input.Mac)) {
-      throw new KmsError("KMSInvalidMacException");
+      throw new AwsError("KMSInvalidMacException");
     }
     return { KeyId: key.arn, MacValid: true, MacAlgorithm: input.MacAlgorithm };
   },
@@ -53,12 +53,12 @@ export const verifyMac = defineOperation({
 const macDemand = (call: MacCall, key: KmsKey, action: string) =>
   demandOn(call, key, action, [["kms:MacAlgorithm", [call.input.MacAlgorithm]]]);
 
-/** @throws KmsError DisabledException, InvalidKeyUsageException */
+/** @throws AwsError DisabledException, InvalidKeyUsageException */
 function macOf(key: KmsKey, algorithm: MacAlgorithm, message: Uint8Array, operation: string): Uint8Array {
   assertUsable(key, operation, "GENERATE_VERIFY_MAC");
   if (key.material.kind !== "mac") throw new TypeError("macOf takes an HMAC key");
   if (!macAlgorithmsOf(key.keySpec).includes(algorithm)) {
-    throw new KmsError(
+    throw new AwsError(
       "InvalidKeyUsageException",
       `Algorithm ${algorithm} is incompatible with key spec ${key.keySpec}.`,
     );

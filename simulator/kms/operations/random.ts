@@ -1,7 +1,7 @@
 /** GenerateRandom (API_GenerateRandom). It is about no key: identity policies decide, with `*` as the resource. */
 import { randomBytes } from "node:crypto";
 import { z } from "zod";
-import { unsupported, validationError } from "../errors.js";
+import { unsupported, validationError } from "../../errors.js";
 import { defineOperation, secretAnswer } from "../operation.js";
 import { recipient } from "../schema.js";
 

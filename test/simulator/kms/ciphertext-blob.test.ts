@@ -2,8 +2,8 @@ import { createSecretKey } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { toBase64, utf8 } from "../../../shared/bytes.js";
+import { AwsError } from "../../../simulator/errors.js";
 import { openBlob, parseBlob, sealBlob } from "../../../simulator/kms/ciphertext-blob.js";
-import { KmsError } from "../../../simulator/kms/errors.js";
 
 const key = { keyId: new Uint8Array(16).fill(1), materialId: new Uint8Array(16).fill(2) };
 const material = createSecretKey(Buffer.alloc(32, 3));
@@ -18,7 +18,7 @@ function errorTypeOf(call: () => unknown): string {
   try {
     call();
   } catch (error) {
-    return error instanceof KmsError ? `${error.type}:${error.message}` : `unexpected ${String(error)}`;
+    return error instanceof AwsError ? `${error.type}:${error.message}` : `unexpected ${String(error)}`;
   }
   return "no error";
 }

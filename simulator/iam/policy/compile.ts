@@ -2,8 +2,8 @@
  * Policies compiled once, when they are put, to closures that decide many times. A key policy names principals and is
  * asked how it names the caller; an identity policy belongs to its principal and may not name any.
  */
-import { malformedPolicy } from "../errors.js";
-import type { Principal } from "../principals.js";
+import { malformedPolicy } from "../../errors.js";
+import type { CallerIdentity } from "../caller-identity.js";
 import type { ConditionValues } from "./conditions.js";
 import { compileConditions } from "./conditions.js";
 import type { Statement } from "./document.js";
@@ -14,7 +14,7 @@ import { compilePrincipal } from "./principal-match.js";
 
 /** What a policy is asked about. */
 export interface PolicyQuestion {
-  readonly principal: Principal;
+  readonly principal: CallerIdentity;
   /** As IAM writes it, for example `kms:Decrypt`. */
   readonly action: string;
   /** The ARN of the key or alias; `*` where the action has no resource. */
@@ -38,11 +38,11 @@ export interface IdentityPolicy {
 
 interface CompiledStatement {
   readonly allows: boolean;
-  readonly names: (caller: Principal) => PrincipalMatch;
+  readonly names: (caller: CallerIdentity) => PrincipalMatch;
   readonly covers: (question: PolicyQuestion) => boolean;
 }
 
-/** Compiles a key policy. @throws KmsError MalformedPolicyDocumentException */
+/** Compiles a key policy. @throws AwsError MalformedPolicyDocumentException */
 export function compileKeyPolicy(text: string): KeyPolicy {
   const statements = parsePolicy(text).map((one) => {
     if ((one.Principal === undefined) === (one.NotPrincipal === undefined)) {
@@ -53,7 +53,7 @@ export function compileKeyPolicy(text: string): KeyPolicy {
   return { text, evaluate: (question) => evaluate(statements, question) };
 }
 
-/** Compiles a policy that is attached to a user or role. @throws KmsError MalformedPolicyDocumentException */
+/** Compiles a policy that is attached to a user or role. @throws AwsError MalformedPolicyDocumentException */
 export function compileIdentityPolicy(text: string): IdentityPolicy {
   const statements = parsePolicy(text).map((one) => {
     if (one.Principal !== undefined || one.NotPrincipal !== undefined) {
@@ -95,7 +95,7 @@ function compileStatement(one: Statement): CompiledStatement {
   };
 }
 
-function compileNames(one: Statement): (caller: Principal) => PrincipalMatch {
+function compileNames(one: Statement): (caller: CallerIdentity) => PrincipalMatch {
   if (one.NotPrincipal !== undefined) {
     const excepted = compilePrincipal(one.NotPrincipal);
     return (caller) => (excepted(caller) === "none" ? "itself" : "none");

@@ -2,7 +2,7 @@ import type { KMSClient } from "@aws-sdk/client-kms";
 import { CreateKeyCommand, DecryptCommand, EncryptCommand, GenerateDataKeyPairCommand } from "@aws-sdk/client-kms";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { toBase64, toHex, utf8 } from "../../../shared/bytes.js";
-import { AuditLog } from "../../../simulator/kms/audit.js";
+import { AuditLog } from "../../../simulator/cloudtrail/records.js";
 import type { Simulation } from "../../../simulator/simulation.js";
 import { startSimulation } from "../../../simulator/simulation.js";
 import { attest, errorNameOf, kmsClient, recipientKeyPair, recipientOf } from "../../support/simulated-kms.js";

@@ -1,10 +1,10 @@
 /** SigV4 against AWS's published test suite (aws-sig-v4-test-suite, post-vanilla and get-vanilla), one thing changed at a time. */
 import { describe, expect, it } from "vitest";
 import { utf8 } from "../../../shared/bytes.js";
-import { KmsError } from "../../../simulator/kms/errors.js";
-import { Principals } from "../../../simulator/kms/principals.js";
-import type { SignatureScope, SignedRequest } from "../../../simulator/kms/sigv4.js";
-import { verifySignature } from "../../../simulator/kms/sigv4.js";
+import { AwsError } from "../../../simulator/errors.js";
+import { Principals } from "../../../simulator/iam/principals.js";
+import type { SignatureScope, SignedRequest } from "../../../simulator/iam/sigv4.js";
+import { verifySignature } from "../../../simulator/iam/sigv4.js";
 
 const NOW = new Date("2015-08-30T12:36:00Z");
 const ACCESS_KEY = { accessKeyId: "AKIDEXAMPLE", secretAccessKey: "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY" };
@@ -44,7 +44,7 @@ function outcome(changes: Changes = {}): string {
   try {
     return `accepted ${verifySignature(request, principals, scope).principal.arn}`;
   } catch (error) {
-    return error instanceof KmsError ? `${error.type}: ${error.message}` : `unexpected ${String(error)}`;
+    return error instanceof AwsError ? `${error.type}: ${error.message}` : `unexpected ${String(error)}`;
   }
 }
 

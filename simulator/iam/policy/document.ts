@@ -3,7 +3,7 @@
  * element that the grammar does not have is a malformed policy, for a misspelt Condition would otherwise widen access.
  */
 import { z } from "zod";
-import { malformedPolicy } from "../errors.js";
+import { malformedPolicy } from "../../errors.js";
 import type { ConditionBlock } from "./conditions.js";
 
 const scalar = z.union([z.string(), z.number(), z.boolean()]).transform(String);
@@ -61,7 +61,7 @@ export interface Statement {
   readonly Condition?: ConditionBlock | undefined;
 }
 
-/** The statements of a policy text. @throws KmsError MalformedPolicyDocumentException */
+/** The statements of a policy text. @throws AwsError MalformedPolicyDocumentException */
 export function parsePolicy(text: string): readonly Statement[] {
   let json: unknown;
   try {

@@ -5,10 +5,10 @@
  */
 import { randomUUID } from "node:crypto";
 import { toHex } from "../../shared/bytes.js";
-import type { KmsError } from "./errors.js";
-import type { CallTrace } from "./operation.js";
-import type { IssuedKey } from "./principals.js";
-import type { AttestedRecipient } from "./recipient.js";
+import type { AwsError } from "../errors.js";
+import type { IssuedKey } from "../iam/principals.js";
+import type { CallTrace } from "../kms/operation.js";
+import type { AttestedRecipient } from "../kms/recipient.js";
 
 /** One CloudTrail record; the members that this simulator fills. */
 export interface AuditRecord {
@@ -50,7 +50,7 @@ export interface FinishedCall {
   /** Undefined if the signature did not verify. */
   readonly key: IssuedKey | undefined;
   readonly trace: CallTrace;
-  readonly error: KmsError | undefined;
+  readonly error: AwsError | undefined;
 }
 
 const DEFAULT_CAPACITY = 10_000;
@@ -121,7 +121,7 @@ function recordOf(call: FinishedCall): AuditRecord {
 function userIdentity(key: IssuedKey | undefined): Readonly<Record<string, unknown>> {
   if (key === undefined) return { type: "Unknown" };
   const { kind, userId, arn, accountId, roleArn } = key.principal;
-  const types = { root: "Root", user: "IAMUser", session: "AssumedRole" };
+  const types = { root: "Root", user: "IAMUser", session: "AssumedRole", service: "AWSService" };
   const common = { type: types[kind], principalId: userId, arn, accountId, accessKeyId: key.accessKeyId };
   if (kind === "user") return { ...common, userName: arn.slice(arn.lastIndexOf("/") + 1) };
   if (roleArn === undefined) return common;

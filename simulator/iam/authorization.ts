@@ -5,8 +5,9 @@
  *
  * Permission boundaries, session and organisation policies, and grants have their place in this one function.
  */
-import { accessDenied } from "./errors.js";
+import { accessDenied } from "../errors.js";
 import type { KeyPolicy, PolicyQuestion } from "./policy/compile.js";
+import type { Principal } from "./principal.js";
 
 /** What an action is about: a key with its policy, or a resource that only identity policies speak about. */
 export interface Resource {
@@ -16,7 +17,8 @@ export interface Resource {
 }
 
 /** A question about one action, to be decided. */
-export interface AuthorizationRequest extends Omit<PolicyQuestion, "resource"> {
+export interface AuthorizationRequest extends Omit<PolicyQuestion, "resource" | "principal"> {
+  readonly principal: Principal;
   readonly resource: Resource;
 }
 
@@ -39,7 +41,7 @@ export function authorize(request: AuthorizationRequest): Decision {
   return { allowed: reason === "allowed", reason };
 }
 
-/** @throws KmsError AccessDeniedException in AWS's words. */
+/** @throws AwsError AccessDeniedException in AWS's words. */
 export function assertAuthorized(request: AuthorizationRequest): void {
   const { allowed, reason } = authorize(request);
   if (!allowed) throw accessDenied(denialText(request, reason));

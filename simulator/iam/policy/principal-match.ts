@@ -3,16 +3,17 @@
  * only wildcard is `*` alone. An account in a key policy does not name its principals: it hands the decision on to that
  * account's IAM policies, and is told apart here for that reason.
  */
+
+import { malformedPolicy } from "../../errors.js";
 import { parseArn } from "../arn.js";
-import { malformedPolicy } from "../errors.js";
-import type { Principal } from "../principals.js";
+import type { CallerIdentity } from "../caller-identity.js";
 import type { PrincipalElement } from "./document.js";
 
 /** How a statement names a caller: itself, only through its account, or not. */
 export type PrincipalMatch = "itself" | "account" | "none";
 
-/** Compiles a Principal element. @throws KmsError MalformedPolicyDocumentException */
-export function compilePrincipal(element: PrincipalElement): (caller: Principal) => PrincipalMatch {
+/** Compiles a Principal element. @throws AwsError MalformedPolicyDocumentException */
+export function compilePrincipal(element: PrincipalElement): (caller: CallerIdentity) => PrincipalMatch {
   const tests = (element.AWS ?? []).map(compileOne);
   return (caller) => {
     const matches = tests.map((test) => test(caller));
@@ -21,7 +22,7 @@ export function compilePrincipal(element: PrincipalElement): (caller: Principal)
   };
 }
 
-function compileOne(wanted: string): (caller: Principal) => PrincipalMatch {
+function compileOne(wanted: string): (caller: CallerIdentity) => PrincipalMatch {
   if (wanted === "*") return () => "itself";
   const arn = parseArn(/^\d{12}$/.test(wanted) ? `arn:aws:iam::${wanted}:root` : wanted);
   if (arn === undefined || !isPrincipalArn(arn.service, arn.resource) || !/^\d{12}$/.test(arn.accountId)) {

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { authorize } from "../../../simulator/kms/authorization.js";
-import { KmsError } from "../../../simulator/kms/errors.js";
-import { compileIdentityPolicy, compileKeyPolicy } from "../../../simulator/kms/policy/compile.js";
-import type { Principal } from "../../../simulator/kms/principals.js";
+import { AwsError } from "../../../simulator/errors.js";
+import { authorize } from "../../../simulator/iam/authorization.js";
+import { compileIdentityPolicy, compileKeyPolicy } from "../../../simulator/iam/policy/compile.js";
+import type { Principal } from "../../../simulator/iam/principal.js";
 
 const ACCOUNT = "111122223333";
 const ROOT = `arn:aws:iam::${ACCOUNT}:root`;
@@ -40,7 +40,7 @@ function malformed(compile: () => unknown): string {
   try {
     compile();
   } catch (error) {
-    return error instanceof KmsError ? error.type : `unexpected ${String(error)}`;
+    return error instanceof AwsError ? error.type : `unexpected ${String(error)}`;
   }
   return "no error";
 }

@@ -8,18 +8,7 @@ import type { Clock } from "../clock.js";
 import { partitionOf } from "./arn.js";
 import type { IdentityPolicy } from "./policy/compile.js";
 import { compileIdentityPolicy } from "./policy/compile.js";
-
-/** A caller, as policies and audit records name it. */
-export interface Principal {
-  readonly kind: "root" | "user" | "session";
-  readonly arn: string;
-  readonly accountId: string;
-  /** `aws:userid`: the unique id, for a session followed by `:` and its name. */
-  readonly userId: string;
-  /** The role's ARN when `kind` is "session": what `aws:PrincipalArn` and a role in a policy are compared with. */
-  readonly roleArn?: string;
-  readonly policies: readonly IdentityPolicy[];
-}
+import type { Principal } from "./principal.js";
 
 /** What a program signs with. */
 export interface AccessKey {

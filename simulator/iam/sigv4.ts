@@ -5,7 +5,7 @@
  * x-amz-* header that came along, times more than 15 minutes away.
  */
 import { createHash, createHmac, timingSafeEqual } from "node:crypto";
-import { KmsError } from "./errors.js";
+import { AwsError } from "../errors.js";
 import type { IssuedKey, Principals } from "./principals.js";
 
 /** A request as it came off the wire. */
@@ -28,13 +28,13 @@ export interface SignatureScope {
 const WINDOW_SECONDS = 15 * 60;
 const ALGORITHM = "AWS4-HMAC-SHA256";
 
-const invalidSignature = (message: string): KmsError => new KmsError("InvalidSignatureException", message);
-const incomplete = (message: string): KmsError => new KmsError("IncompleteSignatureException", message);
+const invalidSignature = (message: string): AwsError => new AwsError("InvalidSignatureException", message);
+const incomplete = (message: string): AwsError => new AwsError("IncompleteSignatureException", message);
 
 /**
  * The access key that signed `request`. On return its holder had the secret, meant this very method, target, body and
  * signed headers, and did so within the time window. Says nothing about what the holder may do.
- * @throws KmsError MissingAuthenticationTokenException, IncompleteSignatureException, UnrecognizedClientException,
+ * @throws AwsError MissingAuthenticationTokenException, IncompleteSignatureException, UnrecognizedClientException,
  * ExpiredTokenException, InvalidSignatureException.
  */
 export function verifySignature(request: SignedRequest, principals: Principals, scope: SignatureScope): IssuedKey {
@@ -53,7 +53,7 @@ export function verifySignature(request: SignedRequest, principals: Principals, 
   }
   // Last, and only for those who hold the secret: who does not shall not learn whose key has ended.
   if (key.expiration !== undefined && scope.now >= key.expiration) {
-    throw new KmsError("ExpiredTokenException", "The security token included in the request is expired");
+    throw new AwsError("ExpiredTokenException", "The security token included in the request is expired");
   }
   return key;
 }
@@ -81,7 +81,7 @@ function collectHeaders(rawHeaders: readonly string[]): Map<string, string> {
 }
 
 function parseAuthorization(header: string | undefined): Authorization {
-  if (header === undefined) throw new KmsError("MissingAuthenticationTokenException", "Missing Authentication Token");
+  if (header === undefined) throw new AwsError("MissingAuthenticationTokenException", "Missing Authentication Token");
   if (!header.startsWith(`${ALGORITHM} `)) throw incomplete(`Unsupported algorithm, expected '${ALGORITHM}'.`);
   const fields = new Map<string, string>();
   for (const part of header.slice(ALGORITHM.length + 1).split(",")) {
@@ -159,7 +159,7 @@ function assertSignedHeaders(signed: readonly string[], headers: ReadonlyMap<str
 function lookUpKey(accessKeyId: string, token: string | undefined, principals: Principals): IssuedKey {
   const key = principals.lookUp(accessKeyId);
   if (key === undefined || !sameToken(key.sessionToken, token)) {
-    throw new KmsError("UnrecognizedClientException", "The security token included in the request is invalid.");
+    throw new AwsError("UnrecognizedClientException", "The security token included in the request is invalid.");
   }
   return key;
 }

@@ -4,7 +4,7 @@
  * policy. Within a block everything must hold; of one key's values any may match (for negated operators, none).
  */
 import { BlockList, isIP } from "node:net";
-import { malformedPolicy } from "../errors.js";
+import { malformedPolicy } from "../../errors.js";
 import { compileGlob } from "./glob.js";
 
 /** What a request says about itself: values by lower-case condition key. A key that is not there has no value. */
@@ -25,7 +25,7 @@ interface Operator {
   readonly negated: boolean;
 }
 
-/** Compiles a block. @throws KmsError MalformedPolicyDocumentException */
+/** Compiles a block. @throws AwsError MalformedPolicyDocumentException */
 export function compileConditions(block: ConditionBlock): Condition {
   const conditions = Object.entries(block).flatMap(([operator, keys]) =>
     Object.entries(keys).map(([key, wanted]) => compileCondition(operator, key.toLowerCase(), wanted)),
