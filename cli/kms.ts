@@ -2,10 +2,10 @@
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import type { SimulatedKms } from "../simulator/endpoint/server.js";
+import { startKms } from "../simulator/endpoint/server.js";
 import { Principals } from "../simulator/iam/principals.js";
 import { startImds } from "../simulator/imds.js";
-import type { SimulatedKms } from "../simulator/kms/server.js";
-import { startKms } from "../simulator/kms/server.js";
 import type { SimulatedRoot } from "../simulator/pki/nitro-pki.js";
 import { createNitroPki } from "../simulator/pki/nitro-pki.js";
 import { certificatePem } from "../simulator/pki/root-file.js";

@@ -8,7 +8,7 @@ import type { IncomingMessage } from "node:http";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Clock } from "./clock.js";
-import { listen, stop } from "./http-server.js";
+import { listen, stop } from "./endpoint/http-server.js";
 import type { IssuedCredentials } from "./role-credentials.js";
 
 export interface ImdsOptions {

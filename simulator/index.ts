@@ -3,6 +3,8 @@ export type { TrustAnchor } from "../shared/attestation/trust-anchor.js";
 export type { Nsm } from "../shared/nsm.js";
 export type { Clock } from "./clock.js";
 export type { AuditLog, AuditRecord } from "./cloudtrail/records.js";
+export type { KmsOptions, SimulatedKms } from "./endpoint/server.js";
+export { startKms } from "./endpoint/server.js";
 export type { AccessKey, SessionCredentials } from "./iam/principals.js";
 export { ADMINISTRATOR_POLICY, Principals } from "./iam/principals.js";
 export type {
@@ -16,8 +18,6 @@ export type {
 export { bootPcrs, readImage } from "./image.js";
 export type { ImdsOptions, SimulatedImds } from "./imds.js";
 export { startImds } from "./imds.js";
-export type { KmsOptions, SimulatedKms } from "./kms/server.js";
-export { startKms } from "./kms/server.js";
 export { connectSimulatedNsm } from "./nsm/client.js";
 export type { NsmServer } from "./nsm/server.js";
 export { serveNsm } from "./nsm/server.js";

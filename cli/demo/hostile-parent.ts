@@ -16,8 +16,8 @@ import { callKms } from "../../parent/gateway.js";
 import { parseAttestationDocument } from "../../shared/attestation/document.js";
 import { concatBytes } from "../../shared/bytes.js";
 import { base64Of, bytesOf, parseJson } from "../../shared/wire.js";
+import { createTlsIdentity } from "../../simulator/endpoint/tls.js";
 import { sealForRecipient } from "../../simulator/kms/ciphertext-for-recipient.js";
-import { createTlsIdentity } from "../../simulator/kms/tls.js";
 import { listenAt } from "../../transport/listen.js";
 import type { Credentials } from "./aws.js";
 

@@ -43,14 +43,19 @@ export interface FinishedCall {
   readonly readOnly: boolean;
   readonly requestId: string;
   readonly now: Date;
-  readonly region: string;
-  readonly accountId: string;
   readonly sourceIp: string;
   readonly userAgent: string;
-  /** Undefined if the signature did not verify. */
-  readonly key: IssuedKey | undefined;
+  /** Who signed, and for which Region; undefined if the signature did not verify. */
+  readonly key?: IssuedKey;
+  readonly region?: string;
   readonly trace: CallTrace;
   readonly error: AwsError | undefined;
+}
+
+/** Whose log it is: calls that nobody can be held to are recorded here. */
+export interface Home {
+  readonly region: string;
+  readonly accountId: string;
 }
 
 const DEFAULT_CAPACITY = 10_000;
@@ -61,7 +66,10 @@ export class AuditLog {
   readonly #listeners = new Set<(record: AuditRecord) => void>();
   #records: AuditRecord[] = [];
 
-  constructor(capacity = DEFAULT_CAPACITY) {
+  readonly #home: Home;
+
+  constructor(home: Home, capacity = DEFAULT_CAPACITY) {
+    this.#home = home;
     this.#capacity = capacity;
   }
 
@@ -77,7 +85,7 @@ export class AuditLog {
   }
 
   append(call: FinishedCall): void {
-    const record = recordOf(call);
+    const record = recordOf(call, this.#home);
     this.#records.push(record);
     for (const listener of this.#listeners) listener(record);
     // Twice the capacity before it is cut, so that appending stays cheap.
@@ -85,7 +93,7 @@ export class AuditLog {
   }
 }
 
-function recordOf(call: FinishedCall): AuditRecord {
+function recordOf(call: FinishedCall, home: Home): AuditRecord {
   const { error, key, trace } = call;
   const recipient = trace.recipient && recipientElement(trace.recipient);
   return {
@@ -94,7 +102,7 @@ function recordOf(call: FinishedCall): AuditRecord {
     eventTime: `${call.now.toISOString().slice(0, 19)}Z`,
     eventSource: "kms.amazonaws.com",
     eventName: call.eventName,
-    awsRegion: call.region,
+    awsRegion: call.region ?? home.region,
     sourceIPAddress: call.sourceIp,
     userAgent: call.userAgent,
     ...(error === undefined ? {} : { errorCode: error.type, errorMessage: error.message }),
@@ -113,7 +121,7 @@ function recordOf(call: FinishedCall): AuditRecord {
       })),
     eventType: "AwsApiCall",
     managementEvent: true,
-    recipientAccountId: trace.resources[0]?.accountId ?? call.accountId,
+    recipientAccountId: trace.resources[0]?.accountId ?? key?.principal.accountId ?? home.accountId,
     eventCategory: "Management",
   };
 }

@@ -20,7 +20,7 @@ export interface SignedRequest {
 
 /** What the credential scope must say, and when it is now. */
 export interface SignatureScope {
-  readonly region: string;
+  readonly isRegion: (name: string) => boolean;
   readonly service: string;
   readonly now: Date;
 }
@@ -31,13 +31,19 @@ const ALGORITHM = "AWS4-HMAC-SHA256";
 const invalidSignature = (message: string): AwsError => new AwsError("InvalidSignatureException", message);
 const incomplete = (message: string): AwsError => new AwsError("IncompleteSignatureException", message);
 
+/** Who signed a request, and for which Region. */
+export interface Signature {
+  readonly key: IssuedKey;
+  readonly region: string;
+}
+
 /**
- * The access key that signed `request`. On return its holder had the secret, meant this very method, target, body and
+ * The access key that signed `request`, and the Region of its credential scope. On return its holder had the secret, meant this very method, target, body and
  * signed headers, and did so within the time window. Says nothing about what the holder may do.
  * @throws AwsError MissingAuthenticationTokenException, IncompleteSignatureException, UnrecognizedClientException,
  * ExpiredTokenException, InvalidSignatureException.
  */
-export function verifySignature(request: SignedRequest, principals: Principals, scope: SignatureScope): IssuedKey {
+export function verifySignature(request: SignedRequest, principals: Principals, scope: SignatureScope): Signature {
   const headers = collectHeaders(request.rawHeaders);
   const authorization = parseAuthorization(headers.get("authorization"));
   const time = signingTime(headers);
@@ -55,7 +61,13 @@ export function verifySignature(request: SignedRequest, principals: Principals, 
   if (key.expiration !== undefined && scope.now >= key.expiration) {
     throw new AwsError("ExpiredTokenException", "The security token included in the request is expired");
   }
-  return key;
+  return { key, region: authorization.region };
+}
+
+/** The service that a request says it was signed for; nothing of that is verified. */
+export function serviceOf({ rawHeaders }: SignedRequest): string | undefined {
+  const at = rawHeaders.findIndex((name, i) => i % 2 === 0 && name.toLowerCase() === "authorization");
+  return /Credential=[^/,]*\/[^/,]*\/[^/,]*\/([^/,]*)\//.exec(rawHeaders[at + 1] ?? "")?.[1];
 }
 
 interface Authorization {
@@ -121,7 +133,7 @@ const toDate = (basic: string): Date =>
 const toBasic = (date: Date): string => `${date.toISOString().replace(/[-:]/g, "").slice(0, 15)}Z`;
 
 function assertScope(authorization: Authorization, time: string, scope: SignatureScope): void {
-  if (authorization.region !== scope.region) throw invalidSignature("Credential should be scoped to a valid region.");
+  if (!scope.isRegion(authorization.region)) throw invalidSignature("Credential should be scoped to a valid region.");
   if (authorization.service !== scope.service) {
     throw invalidSignature(`Credential should be scoped to correct service: '${scope.service}'.`);
   }

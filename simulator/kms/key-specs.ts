@@ -5,8 +5,8 @@
 import { createSecretKey, generateKeyPair, randomBytes } from "node:crypto";
 import { promisify } from "node:util";
 import { unsupported } from "../errors.js";
-import type { KeyMaterial } from "./keys.js";
-import { newSymmetricMaterial } from "./keys.js";
+import type { KeyMaterial } from "./key-material.js";
+import { newSymmetricMaterial } from "./key-material.js";
 
 export const KEY_SPECS = [
   "RSA_2048",

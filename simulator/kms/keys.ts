@@ -2,66 +2,30 @@
  * The KMS keys and aliases of one Region, of all its accounts, and how requests name them (KMS Developer Guide, "Key
  * identifiers"): key id, key ARN, alias name, alias ARN. Names without an account are the caller's own.
  */
-import type { KeyObject } from "node:crypto";
-import { createHash, createSecretKey, randomBytes, randomUUID } from "node:crypto";
 import { toHex } from "../../shared/bytes.js";
 import { AwsError, notFound } from "../errors.js";
 import { parseArn, partitionOf } from "../iam/arn.js";
-import type { Resource } from "../iam/authorization.js";
-import type { KeyPolicy } from "../iam/policy/compile.js";
-import type { KeySpec, KeyUsage } from "./key-specs.js";
-
-/** Key material that never leaves this process. */
-export type KeyMaterial =
-  | { readonly kind: "symmetric"; readonly id: string; readonly secret: KeyObject }
-  | { readonly kind: "mac"; readonly secret: KeyObject }
-  | { readonly kind: "asymmetric"; readonly privateKey: KeyObject; readonly publicKey: KeyObject };
-
-export interface KmsKey {
-  readonly keyId: string;
-  readonly arn: string;
-  readonly accountId: string;
-  readonly creationDate: Date;
-  readonly description: string;
-  readonly keySpec: KeySpec;
-  readonly keyUsage: KeyUsage;
-  readonly material: KeyMaterial;
-  readonly tags: ReadonlyMap<string, string>;
-  enabled: boolean;
-  policy: KeyPolicy;
-}
-
-/** New AES-256 material. Its id is that of KMS: 64 hexadecimal digits that tell nothing of the secret. */
-export function newSymmetricMaterial(): KeyMaterial {
-  const id = createHash("sha256").update(randomBytes(32)).digest("hex");
-  return { kind: "symmetric", id, secret: createSecretKey(randomBytes(32)) };
-}
-
-export const newKeyId = (): string => randomUUID();
-
-/** The key as the policy evaluator sees it. */
-export const resourceOf = (key: KmsKey): Resource => ({
-  arn: key.arn,
-  accountId: key.accountId,
-  keyPolicy: key.policy,
-});
-
-const KEY_ID = /^(mrk-[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$/;
-
-/** The 16 bytes that a key id stands for. */
-export const keyIdBytes = (keyId: string): Uint8Array => Buffer.from(keyId.replace(/^mrk-|-/g, ""), "hex");
+import type { Alias, Change, Persistence } from "./change.js";
+import type { KmsKey } from "./key.js";
+import { KEY_ID, keyIdBytes } from "./key.js";
+import { Timetable } from "./timetable.js";
 
 export class KeyStore {
   readonly region: string;
   readonly #partition: string;
+  readonly #persistence: Persistence;
   readonly #keys = new Map<string, KmsKey>();
   readonly #byIdBytes = new Map<string, KmsKey>();
-  /** Alias ARN → key id. */
-  readonly #aliases = new Map<string, string>();
+  /** By alias ARN. */
+  readonly #aliases = new Map<string, Alias>();
+  /** Alias ARNs by key id. */
+  readonly #aliasesByKey = new Map<string, Set<string>>();
+  readonly #deletions = new Timetable();
 
-  constructor(region: string) {
+  constructor(region: string, persistence: Persistence) {
     this.region = region;
     this.#partition = partitionOf(region);
+    this.#persistence = persistence;
   }
 
   keyArn(accountId: string, keyId: string): string {
@@ -72,24 +36,47 @@ export class KeyStore {
     return `arn:${this.#partition}:kms:${this.region}:${accountId}:${aliasName}`;
   }
 
-  add(key: KmsKey): void {
-    this.#keys.set(key.keyId, key);
-    this.#byIdBytes.set(toHex(keyIdBytes(key.keyId)), key);
+  /** Every key of the account, in the order of their making. */
+  keysOf(accountId: string): readonly KmsKey[] {
+    return [...this.#keys.values()].filter((key) => key.accountId === accountId);
+  }
+
+  /** Adds a key, or puts its next state in place of the one before. */
+  put(key: KmsKey): void {
+    this.#change({ kind: "key", key });
+  }
+
+  /** Every alias of the account. */
+  aliasesIn(accountId: string): readonly Alias[] {
+    return [...this.#aliases.values()].filter((alias) => alias.accountId === accountId);
   }
 
   /** @throws AwsError AlreadyExistsException */
-  addAlias(accountId: string, aliasName: string, key: KmsKey): void {
-    const arn = this.aliasArn(accountId, aliasName);
-    if (this.#aliases.has(arn)) {
-      throw new AwsError("AlreadyExistsException", `An alias with the name ${arn} already exists`);
+  addAlias(alias: Alias): void {
+    if (this.#aliases.has(alias.arn)) {
+      throw new AwsError("AlreadyExistsException", `An alias with the name ${alias.arn} already exists`);
     }
-    this.#aliases.set(arn, key.keyId);
+    this.putAlias(alias);
+  }
+
+  putAlias(alias: Alias): void {
+    this.#change({ kind: "alias", alias });
+  }
+
+  removeAlias(arn: string): void {
+    this.#change({ kind: "alias-gone", arn });
+  }
+
+  /** @throws AwsError NotFoundException */
+  aliasOf(arn: string): Alias {
+    const alias = this.#aliases.get(arn);
+    if (alias === undefined) throw notFound(`Alias ${arn} is not found.`);
+    return alias;
   }
 
   /** The names of a key's aliases. */
   aliasesOf(key: KmsKey): readonly string[] {
-    const arns = [...this.#aliases].filter(([, keyId]) => keyId === key.keyId).map(([arn]) => arn);
-    return arns.map((arn) => parseArn(arn)?.resource ?? "");
+    return [...(this.#aliasesByKey.get(key.keyId) ?? [])].map((arn) => this.aliasOf(arn).name);
   }
 
   /** The key whose id has these 16 bytes, as ciphertexts name it. */
@@ -105,6 +92,65 @@ export class KeyStore {
     return this.#find(this.keyArn(accountId, identifier));
   }
 
+  /** Lets happen what was to happen until `now`: keys whose waiting period is over go, with their aliases. */
+  advance(now: Date): void {
+    for (const arn of this.#deletions.takeDue(now)) {
+      const key = this.#find(arn);
+      for (const alias of this.#aliasesByKey.get(key.keyId) ?? []) this.removeAlias(alias);
+      this.#change({ kind: "key-gone", arn });
+    }
+  }
+
+  /** Applies a change that was recorded before, without recording it again. */
+  restore(change: Change): void {
+    switch (change.kind) {
+      case "key":
+        this.#setKey(change.key);
+        break;
+      case "key-gone":
+        this.#deleteKey(this.#find(change.arn));
+        break;
+      case "alias":
+        this.#deleteAlias(change.alias.arn);
+        this.#setAlias(change.alias);
+        break;
+      case "alias-gone":
+        this.#deleteAlias(change.arn);
+    }
+  }
+
+  #change(change: Change): void {
+    this.restore(change);
+    this.#persistence.record(change);
+  }
+
+  #setKey(key: KmsKey): void {
+    this.#keys.set(key.keyId, key);
+    this.#byIdBytes.set(toHex(keyIdBytes(key.keyId)), key);
+    this.#deletions.set(key.arn, key.deletionDate);
+  }
+
+  #deleteKey(key: KmsKey): void {
+    this.#keys.delete(key.keyId);
+    this.#byIdBytes.delete(toHex(keyIdBytes(key.keyId)));
+    this.#deletions.set(key.arn, undefined);
+  }
+
+  #setAlias(alias: Alias): void {
+    this.#aliases.set(alias.arn, alias);
+    const arns = this.#aliasesByKey.get(alias.targetKeyId) ?? new Set();
+    this.#aliasesByKey.set(alias.targetKeyId, arns.add(alias.arn));
+  }
+
+  #deleteAlias(arn: string): void {
+    const alias = this.#aliases.get(arn);
+    if (alias === undefined) return;
+    this.#aliases.delete(arn);
+    const others = this.#aliasesByKey.get(alias.targetKeyId);
+    others?.delete(arn);
+    if (others?.size === 0) this.#aliasesByKey.delete(alias.targetKeyId);
+  }
+
   #resolveArn(text: string): KmsKey {
     const arn = parseArn(text);
     if (arn?.service !== "kms" || arn.partition !== this.#partition) throw notFound(`Invalid arn ${text}`);
@@ -116,7 +162,8 @@ export class KeyStore {
   }
 
   #resolveAlias(arn: string): KmsKey {
-    const key = this.#keys.get(this.#aliases.get(arn) ?? "");
+    const { targetKeyId } = this.aliasOf(arn);
+    const key = this.#keys.get(targetKeyId);
     if (key === undefined) throw notFound(`Alias ${arn} is not found.`);
     return key;
   }

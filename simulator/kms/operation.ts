@@ -14,6 +14,7 @@ import { sealForRecipient } from "./ciphertext-for-recipient.js";
 import type { KeyStore } from "./keys.js";
 import type { AttestedRecipient, RecipientInfo, RecipientVerifier } from "./recipient.js";
 import { recipientConditions } from "./recipient.js";
+import type { Regions } from "./regions.js";
 import { parseInput } from "./schema.js";
 
 /** Condition values that a request has of itself, by key in any case. */
@@ -26,18 +27,21 @@ export interface Demand {
   readonly conditions?: Conditions;
 }
 
-/** Who calls, when and over what: the same for every operation. */
+/** Who calls, when, where and over what: the same for every operation. */
 export interface Caller {
   readonly principal: Principal;
   readonly now: Date;
   /** `aws:SourceIp`, `aws:SecureTransport` and the like. */
   readonly conditions: Conditions;
+  /** The keys of the Region that the request was signed for. */
+  readonly keys: KeyStore;
+  /** All Regions, for what reaches beyond one. */
+  readonly regions: Regions;
 }
 
 /** What a handler works with. */
 export interface Call<Input> extends Caller {
   readonly input: Input;
-  readonly keys: KeyStore;
   readonly recipient: AttestedRecipient | undefined;
 }
 
@@ -61,18 +65,12 @@ export interface OperationDefinition<Input, Subject> {
   readonly perform: (call: Call<Input>, subject: Subject) => Answer | Promise<Answer>;
 }
 
-/** What operations run in. */
-export interface OperationEnvironment {
-  readonly keys: KeyStore;
-  readonly recipients: RecipientVerifier;
-}
-
 /** An operation of the table, its input type hidden. */
 export interface Operation {
   readonly name: string;
   readonly readOnly: boolean;
   /** Runs the whole call. @throws AwsError */
-  run(json: unknown, caller: Caller, environment: OperationEnvironment, trace: CallTrace): Promise<Answer>;
+  run(json: unknown, caller: Caller, recipients: RecipientVerifier, trace: CallTrace): Promise<Answer>;
 }
 
 /** The members that mean the same wherever they occur. */
@@ -89,13 +87,13 @@ export function defineOperation<Input extends CommonInput & Readonly<Record<stri
   return {
     name,
     readOnly,
-    run: async (json, caller, { keys, recipients }, trace) => {
+    run: async (json, caller, recipients, trace) => {
       const input = parseInput(definition.input, json);
       trace.parameters = input;
       const { Recipient: info } = input;
       const recipient = info && (await recipients.verify(info, caller.now));
       trace.recipient = recipient;
-      const call: Call<Input> = { ...caller, input, keys, recipient };
+      const call: Call<Input> = { ...caller, input, recipient };
       const subject = definition.subject(call);
       const demands = definition.demands(call, subject);
       trace.resources = demands.map((demand) => demand.resource);

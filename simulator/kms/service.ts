@@ -5,21 +5,22 @@
 import { randomUUID } from "node:crypto";
 import type { TrustAnchor } from "../../shared/attestation/trust-anchor.js";
 import type { Clock } from "../clock.js";
-import type { FinishedCall } from "../cloudtrail/records.js";
-import { AuditLog } from "../cloudtrail/records.js";
+import type { AuditLog } from "../cloudtrail/records.js";
+import type { AwsReply, AwsRequest, Service } from "../endpoint/service.js";
 import { AwsError } from "../errors.js";
 import type { IssuedKey, Principals } from "../iam/principals.js";
-import type { SignedRequest } from "../iam/sigv4.js";
+import type { Signature } from "../iam/sigv4.js";
 import { verifySignature } from "../iam/sigv4.js";
-import { KeyStore } from "./keys.js";
-import type { Caller, CallTrace, Conditions, Operation, OperationEnvironment } from "./operation.js";
+import type { Caller, CallTrace, Conditions, Operation } from "./operation.js";
 import { encodeAnswer } from "./operation.js";
 import { OPERATIONS } from "./operations/table.js";
 import { RecipientVerifier } from "./recipient.js";
+import type { Regions } from "./regions.js";
 
 export interface KmsServiceOptions {
-  readonly region: string;
+  readonly regions: Regions;
   readonly principals: Principals;
+  readonly auditLog: AuditLog;
   readonly trustAnchor: TrustAnchor;
   readonly freshnessSeconds: number;
   readonly clock: Clock;
@@ -27,63 +28,66 @@ export interface KmsServiceOptions {
   readonly onInternalError: (error: unknown) => void;
 }
 
-/** A request and where it came from. */
-export interface KmsRequest extends SignedRequest {
-  /** The X-Amz-Target header. */
-  readonly operation: string | undefined;
-  readonly sourceIp: string;
-  readonly userAgent: string;
-}
-
-export interface KmsReply {
-  readonly status: number;
-  readonly requestId: string;
-  /** JSON. */
-  readonly body: string;
-}
-
 const TARGET_PREFIX = "TrentService.";
+const CONTENT_TYPE = "application/x-amz-json-1.1";
 
-export class KmsService {
-  readonly auditLog = new AuditLog();
+export class KmsService implements Service {
   readonly #options: KmsServiceOptions;
-  readonly #environment: OperationEnvironment;
+  readonly #recipients: RecipientVerifier;
 
   constructor(options: KmsServiceOptions) {
     this.#options = options;
-    const { trustAnchor, freshnessSeconds, region } = options;
-    const recipients = new RecipientVerifier({ trustAnchor, freshnessSeconds });
-    this.#environment = { keys: new KeyStore(region), recipients };
+    const { trustAnchor, freshnessSeconds } = options;
+    this.#recipients = new RecipientVerifier({ trustAnchor, freshnessSeconds });
   }
 
   /** Answers a request. Never rejects: a failure that the API does not know is a KMSInternalException. */
-  async answer(request: KmsRequest): Promise<KmsReply> {
-    const { clock, region, principals } = this.#options;
-    const now = clock();
+  async answer(request: AwsRequest): Promise<AwsReply> {
+    const now = this.#options.clock();
     const requestId = randomUUID();
     const trace: CallTrace = { parameters: {}, resources: [], recipient: undefined };
     const { name, operation } = findOperation(request.operation);
-    let key: IssuedKey | undefined;
+    let signature: Signature | undefined;
     const finish = (error?: AwsError): void => {
       const { sourceIp, userAgent } = request;
       const readOnly = operation?.readOnly ?? true;
-      const call = { eventName: name, readOnly, requestId, now, region, sourceIp, userAgent, key, trace, error };
-      this.auditLog.append({ ...call, accountId: principals.accountId } satisfies FinishedCall);
+      const call = { eventName: name, readOnly, requestId, now, sourceIp, userAgent, ...signature, trace, error };
+      this.#options.auditLog.append(call);
     };
     try {
-      key = verifySignature(request, principals, { region, service: "kms", now });
+      signature = this.#authenticate(request, now);
       if (operation === undefined) throw new AwsError("UnknownOperationException");
-      const caller: Caller = { principal: key.principal, now, conditions: callerConditions(key, request, now, region) };
-      const answer = await operation.run(parseBody(request.body), caller, this.#environment, trace);
+      const answer = await this.#run(operation, request, signature, { now, trace });
       finish();
-      return { status: 200, requestId, body: encodeAnswer(answer) };
+      return { status: 200, requestId, contentType: CONTENT_TYPE, body: encodeAnswer(answer) };
     } catch (cause) {
       const error = cause instanceof AwsError ? cause : new AwsError("KMSInternalException", "", 500);
       if (error !== cause) this.#options.onInternalError(cause);
       finish(error);
-      return { status: error.status, requestId, body: errorBody(error) };
+      return { status: error.status, requestId, contentType: CONTENT_TYPE, body: errorBody(error) };
     }
   }
+
+  #authenticate(request: AwsRequest, now: Date): Signature {
+    const { regions, principals } = this.#options;
+    return verifySignature(request, principals, { isRegion: (name) => regions.has(name), service: "kms", now });
+  }
+
+  async #run(operation: Operation, request: AwsRequest, { key, region }: Signature, { now, trace }: CallTime) {
+    const { regions } = this.#options;
+    const { keys } = regions.of(region);
+    keys.advance(now);
+    const conditions = callerConditions(key, request, now, region);
+    const caller: Caller = { principal: key.principal, now, conditions, keys, regions };
+    const answer = await operation.run(parseBody(request.body), caller, this.#recipients, trace);
+    if (!operation.readOnly) await regions.flush(); // nothing is acknowledged before it is kept
+    return answer;
+  }
+}
+
+interface CallTime {
+  readonly now: Date;
+  readonly trace: CallTrace;
 }
 
 function findOperation(target: string | undefined): { name: string; operation: Operation | undefined } {
@@ -107,7 +111,7 @@ export function errorBody({ type, message }: AwsError): string {
 }
 
 /** The global condition keys that a request has, whatever the operation. */
-function callerConditions({ principal }: IssuedKey, request: KmsRequest, now: Date, region: string): Conditions {
+function callerConditions({ principal }: IssuedKey, request: AwsRequest, now: Date, region: string): Conditions {
   const { accountId, arn, roleArn, userId, kind } = principal;
   const types = { root: "Account", user: "User", session: "AssumedRole", service: "Service" };
   return [

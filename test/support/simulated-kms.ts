@@ -7,7 +7,7 @@ import { NodeHttpHandler } from "@smithy/node-http-handler";
 import type { Nsm } from "../../shared/nsm.js";
 import { decodeNsmResponse, encodeNsmRequest } from "../../shared/nsm.js";
 import type { Clock } from "../../simulator/clock.js";
-import type { SimulatedKms } from "../../simulator/kms/server.js";
+import type { SimulatedKms } from "../../simulator/endpoint/server.js";
 
 export interface Credentials {
   readonly accessKeyId: string;

@@ -1,7 +1,7 @@
 /** CreateAlias (API_CreateAlias). It needs permission on the alias, from IAM, and on the key. */
 import { z } from "zod";
 import { AwsError, validationError } from "../../errors.js";
-import { resourceOf } from "../keys.js";
+import { resourceOf } from "../key.js";
 import { defineOperation } from "../operation.js";
 import { keyId, patterned } from "../schema.js";
 
@@ -23,8 +23,10 @@ export const createAlias = defineOperation({
     },
     { action: "kms:CreateAlias", resource: resourceOf(key), conditions: [["kms:RequestAlias", [input.AliasName]]] },
   ],
-  perform: ({ input, keys, principal }, key) => {
-    keys.addAlias(principal.accountId, input.AliasName, key);
+  perform: ({ input, keys, principal, now }, { keyId: targetKeyId }) => {
+    const { accountId } = principal;
+    const [name, arn] = [input.AliasName, keys.aliasArn(accountId, input.AliasName)];
+    keys.addAlias({ arn, name, accountId, targetKeyId, creationDate: now, lastUpdatedDate: now });
     return {};
   },
 });

@@ -6,11 +6,12 @@ import { constants, privateDecrypt, publicEncrypt } from "node:crypto";
 import { AwsError, invalidCiphertext, validationError } from "../../errors.js";
 import { openBlob, parseBlob, sealBlob } from "../ciphertext-blob.js";
 import type { EncryptionContext } from "../encryption-context.js";
+import type { KmsKey } from "../key.js";
+import { findMaterial } from "../key.js";
 import type { EncryptionAlgorithm } from "../key-specs.js";
 import { encryptionAlgorithmsOf } from "../key-specs.js";
-import type { KmsKey } from "../keys.js";
 import type { Call } from "../operation.js";
-import { assertUsable, blobKeyOf, isMaterialOf } from "./key-access.js";
+import { assertUsable, blobKeyOf, materialOf } from "./key-access.js";
 
 /** How bytes are encrypted: the members of a request, whatever their names in it. */
 export interface Cipher {
@@ -43,7 +44,7 @@ export function keyOfCiphertext(
     return named;
   }
   // KMS says so of a key that cannot have made a symmetric ciphertext, whatever the ciphertext is.
-  if (named !== undefined && named.material.kind !== "symmetric") throw incorrectKey("perform this operation");
+  if (named !== undefined && named.keySpec !== "SYMMETRIC_DEFAULT") throw incorrectKey("perform this operation");
   const key = keys.findByIdBytes(parseBlob(ciphertext).keyId);
   if (key === undefined) throw invalidCiphertext();
   if (named !== undefined && named.keyId !== key.keyId) throw incorrectKey("decrypt this ciphertext");
@@ -63,24 +64,24 @@ export function assertFits({ algorithm, context }: Cipher, key: KmsKey, operatio
     );
   }
   // RSA cannot authenticate a context; ignoring one would let its sender believe in it.
-  if (key.material.kind === "asymmetric" && context.size > 0) {
+  if (algorithm !== "SYMMETRIC_DEFAULT" && context.size > 0) {
     throw validationError("EncryptionContext is not supported for asymmetric keys.");
   }
 }
 
 /** @throws AwsError ValidationException for what is too long for an RSA key */
 export function encryptWith(key: KmsKey, { algorithm, context }: Cipher, content: Uint8Array): Uint8Array {
-  const { material } = key;
-  if (material.kind !== "symmetric") return encryptRsa(key, algorithm, content);
+  if (algorithm !== "SYMMETRIC_DEFAULT") return encryptRsa(key, algorithm, content);
+  const material = materialOf(key, "symmetric", "Encrypt");
   return sealBlob(blobKeyOf(key, material), material.secret, content, context);
 }
 
 /** @throws AwsError InvalidCiphertextException, for whatever is wrong with it */
 export function decryptWith(key: KmsKey, { algorithm, context }: Cipher, ciphertext: Uint8Array): Uint8Array {
-  const { material } = key;
-  if (material.kind !== "symmetric") return decryptRsa(key, algorithm, ciphertext);
+  if (algorithm !== "SYMMETRIC_DEFAULT") return decryptRsa(key, algorithm, ciphertext);
   const blob = parseBlob(ciphertext);
-  if (!isMaterialOf(material, blob.materialId)) throw invalidCiphertext();
+  const material = findMaterial(key, blob.materialId);
+  if (material === undefined) throw invalidCiphertext();
   return openBlob(blob, material.secret, context);
 }
 
@@ -88,8 +89,7 @@ const oaepHash = (algorithm: EncryptionAlgorithm): "sha1" | "sha256" =>
   algorithm === "RSAES_OAEP_SHA_1" ? "sha1" : "sha256";
 
 function encryptRsa(key: KmsKey, algorithm: EncryptionAlgorithm, content: Uint8Array): Uint8Array {
-  if (key.material.kind !== "asymmetric") throw new TypeError("encryptRsa takes an asymmetric key");
-  const { publicKey } = key.material;
+  const { publicKey } = materialOf(key, "asymmetric", "Encrypt");
   const hashBytes = oaepHash(algorithm) === "sha1" ? 20 : 32;
   const limit = (publicKey.asymmetricKeyDetails?.modulusLength ?? 0) / 8 - 2 * hashBytes - 2;
   if (content.length > limit) {
@@ -102,10 +102,10 @@ function encryptRsa(key: KmsKey, algorithm: EncryptionAlgorithm, content: Uint8A
 }
 
 function decryptRsa(key: KmsKey, algorithm: EncryptionAlgorithm, ciphertext: Uint8Array): Uint8Array {
-  if (key.material.kind !== "asymmetric") throw new TypeError("decryptRsa takes an asymmetric key");
+  const { privateKey } = materialOf(key, "asymmetric", "Decrypt");
   const padding = constants.RSA_PKCS1_OAEP_PADDING;
   try {
-    return privateDecrypt({ key: key.material.privateKey, padding, oaepHash: oaepHash(algorithm) }, ciphertext);
+    return privateDecrypt({ key: privateKey, padding, oaepHash: oaepHash(algorithm) }, ciphertext);
   } catch {
     throw invalidCiphertext(); // wrong key, wrong length and wrong padding answer alike
   }

@@ -1,8 +1,8 @@
 /** Encrypt, Decrypt and ReEncrypt (API_Encrypt, API_Decrypt, API_ReEncrypt), with symmetric keys and with RSA keys. */
 import { z } from "zod";
 import { wipe } from "../../../shared/bytes.js";
-import type { KmsKey } from "../keys.js";
-import { resourceOf } from "../keys.js";
+import type { KmsKey } from "../key.js";
+import { currentMaterial, resourceOf } from "../key.js";
 import type { Answer, Call, Conditions } from "../operation.js";
 import { defineOperation, secretAnswer } from "../operation.js";
 import {
@@ -157,5 +157,7 @@ function* cipherConditions({ algorithm, context }: Cipher): Conditions {
   yield* contextConditions(context);
 }
 
-const materialMember = ({ material }: KmsKey, name: string): Answer =>
-  material.kind === "symmetric" ? { [name]: material.id } : {};
+function materialMember(key: KmsKey, name: string): Answer {
+  const material = currentMaterial(key);
+  return material?.kind === "symmetric" ? { [name]: material.id } : {};
+}

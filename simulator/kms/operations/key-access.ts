@@ -1,10 +1,11 @@
 /** What the operations on one key have in common: finding it, the conditions that it brings, and whether it may be used. */
-import { toHex } from "../../../shared/bytes.js";
 import { AwsError } from "../../errors.js";
 import type { EncryptionContext } from "../encryption-context.js";
+import type { KmsKey } from "../key.js";
+import { currentMaterial, keyIdBytes, resourceOf } from "../key.js";
+import type { KeyMaterial, SymmetricMaterial } from "../key-material.js";
+import { materialIdBytes } from "../key-material.js";
 import type { KeyUsage } from "../key-specs.js";
-import type { KeyMaterial, KmsKey } from "../keys.js";
-import { keyIdBytes, resourceOf } from "../keys.js";
 import type { Call, Conditions, Demand } from "../operation.js";
 
 /** The key that the request names. @throws AwsError NotFoundException */
@@ -43,9 +44,19 @@ export function* contextConditions(context: EncryptionContext = new Map()): Cond
   if (context.size > 0) yield ["kms:EncryptionContextKeys", [...context.keys()]];
 }
 
-/** @throws AwsError DisabledException, InvalidKeyUsageException */
+/**
+ * Whether the key's state lets it be used (KMS Developer Guide, "Key states of AWS KMS keys").
+ * @throws AwsError DisabledException, KMSInvalidStateException
+ */
+export function assertEnabled({ arn, state }: KmsKey): void {
+  if (state === "Disabled") throw new AwsError("DisabledException", `${arn} is disabled.`);
+  if (state === "PendingDeletion") throw new AwsError("KMSInvalidStateException", `${arn} is pending deletion.`);
+  if (state === "PendingImport") throw new AwsError("KMSInvalidStateException", `${arn} is pending import.`);
+}
+
+/** @throws AwsError DisabledException, KMSInvalidStateException, InvalidKeyUsageException */
 export function assertUsable(key: KmsKey, operation: string, usage: KeyUsage): void {
-  if (!key.enabled) throw new AwsError("DisabledException", `${key.arn} is disabled.`);
+  assertEnabled(key);
   if (key.keyUsage !== usage) {
     throw new AwsError(
       "InvalidKeyUsageException",
@@ -54,27 +65,24 @@ export function assertUsable(key: KmsKey, operation: string, usage: KeyUsage): v
   }
 }
 
-type SymmetricMaterial = Extract<KeyMaterial, { kind: "symmetric" }>;
-
-/** The material of a symmetric encryption key. @throws AwsError DisabledException, InvalidKeyUsageException */
-export function symmetricMaterial(key: KmsKey, operation: string): SymmetricMaterial {
-  assertUsable(key, operation, "ENCRYPT_DECRYPT");
-  if (key.material.kind === "symmetric") return key.material;
+/** The key's material of that kind. @throws AwsError InvalidKeyUsageException if it is of another one */
+export function materialOf<Kind extends KeyMaterial["kind"]>(key: KmsKey, kind: Kind, operation: string) {
+  const material = currentMaterial(key);
+  if (material?.kind === kind) return material as Extract<KeyMaterial, { kind: Kind }>;
   throw new AwsError(
     "InvalidKeyUsageException",
     `${key.arn} key spec is ${key.keySpec} which is not valid for ${operation}.`,
   );
 }
 
-/** The 16 bytes by which ciphertexts name a key material. */
-const materialIdBytes = (material: SymmetricMaterial): Uint8Array => Buffer.from(material.id, "hex").subarray(0, 16);
+/** The material of a symmetric encryption key. @throws AwsError as `assertUsable` and `materialOf` */
+export function symmetricMaterial(key: KmsKey, operation: string): SymmetricMaterial {
+  assertUsable(key, operation, "ENCRYPT_DECRYPT");
+  return materialOf(key, "symmetric", operation);
+}
 
 /** How a ciphertext names this key and material. */
 export const blobKeyOf = (key: KmsKey, material: SymmetricMaterial) => ({
   keyId: keyIdBytes(key.keyId),
   materialId: materialIdBytes(material),
 });
-
-/** Whether a ciphertext was made with this very material. */
-export const isMaterialOf = (material: SymmetricMaterial, materialId: Uint8Array): boolean =>
-  toHex(materialIdBytes(material)) === toHex(materialId);

@@ -3,10 +3,10 @@ import type { KeyObject } from "node:crypto";
 import { createPublicKey, diffieHellman } from "node:crypto";
 import { z } from "zod";
 import { validationError } from "../../errors.js";
-import type { KmsKey } from "../keys.js";
+import type { KmsKey } from "../key.js";
 import { defineOperation, secretAnswer } from "../operation.js";
 import { blob, dryRun, grantTokens, keyId, recipient } from "../schema.js";
-import { assertUsable, demandOn, keyOf } from "./key-access.js";
+import { assertUsable, demandOn, keyOf, materialOf } from "./key-access.js";
 
 export const deriveSharedSecret = defineOperation({
   name: "DeriveSharedSecret",
@@ -36,8 +36,7 @@ export const deriveSharedSecret = defineOperation({
 });
 
 function agree(key: KmsKey, publicKey: KeyObject | undefined): Uint8Array {
-  if (key.material.kind !== "asymmetric") throw new TypeError("agree takes an asymmetric key");
-  const { privateKey } = key.material;
+  const { privateKey } = materialOf(key, "asymmetric", "DeriveSharedSecret");
   const curve = privateKey.asymmetricKeyDetails?.namedCurve;
   if (publicKey?.asymmetricKeyType !== "ec" || publicKey.asymmetricKeyDetails?.namedCurve !== curve) {
     throw validationError(`The public key is not a DER SubjectPublicKeyInfo on the curve of ${key.keySpec}.`);

@@ -5,7 +5,7 @@ import { parseArn } from "../../iam/arn.js";
 import type { Resource } from "../../iam/authorization.js";
 import { authorize } from "../../iam/authorization.js";
 import { compileKeyPolicy } from "../../iam/policy/compile.js";
-import { resourceOf } from "../keys.js";
+import { resourceOf } from "../key.js";
 import type { Call } from "../operation.js";
 import { defineOperation } from "../operation.js";
 import { keyId, patterned } from "../schema.js";
@@ -44,7 +44,7 @@ export const putKeyPolicy = defineOperation({
     assertDefaultName(call.input.PolicyName);
     const keyPolicy = compileKeyPolicy(call.input.Policy);
     if (call.input.BypassPolicyLockoutSafetyCheck !== true) assertNoLockout(call, { ...resourceOf(key), keyPolicy });
-    key.policy = keyPolicy;
+    call.keys.put({ ...key, policy: keyPolicy });
     return {};
   },
 });

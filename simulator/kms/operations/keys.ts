@@ -1,15 +1,15 @@
 /** CreateKey, DescribeKey, GetPublicKey, EnableKey, DisableKey: keys as objects, without using them. */
 import { z } from "zod";
-import { AwsError, unsupported, validationError } from "../../errors.js";
+import { unsupported, validationError } from "../../errors.js";
 import { compileKeyPolicy } from "../../iam/policy/compile.js";
+import type { KmsKey } from "../key.js";
+import { currentMaterial, newKeyId, resourceOf } from "../key.js";
 import type { KeySpec, KeyUsage } from "../key-specs.js";
 import { encryptionAlgorithmsOf, KEY_SPECS, KEY_USAGES, macAlgorithmsOf, newMaterial, usagesOf } from "../key-specs.js";
-import type { KmsKey } from "../keys.js";
-import { newKeyId, resourceOf } from "../keys.js";
 import type { Answer, Call } from "../operation.js";
 import { defineOperation } from "../operation.js";
 import { grantTokens, keyId } from "../schema.js";
-import { demandOn, keyOf } from "./key-access.js";
+import { assertEnabled, demandOn, keyOf } from "./key-access.js";
 import { assertNoLockout, defaultKeyPolicy, policyText } from "./key-policies.js";
 
 const createKeyInput = z.object({
@@ -50,7 +50,7 @@ export const createKey = defineOperation({
   perform: async (call, { spec, usage }) => {
     const key = await makeKey(call, spec, usage);
     if (call.input.BypassPolicyLockoutSafetyCheck !== true) assertNoLockout(call, resourceOf(key));
-    call.keys.add(key);
+    call.keys.put(key);
     return { KeyMetadata: keyMetadata(key) };
   },
 });
@@ -101,9 +101,9 @@ async function makeKey(call: Call<CreateKeyInput>, keySpec: KeySpec, keyUsage: K
     keySpec,
     keyUsage,
     policy: compileKeyPolicy(call.input.Policy ?? defaultKeyPolicy(arn)),
-    material: await newMaterial(keySpec),
+    materials: [await newMaterial(keySpec)],
     tags: new Map((call.input.Tags ?? []).map((tag) => [tag.TagKey, tag.TagValue])),
-    enabled: true,
+    state: "Enabled",
   };
 }
 
@@ -118,20 +118,21 @@ export const describeKey = defineOperation({
 
 /** API_KeyMetadata. */
 function keyMetadata(key: KmsKey): Answer {
+  const material = currentMaterial(key);
   return {
     AWSAccountId: key.accountId,
     KeyId: key.keyId,
     Arn: key.arn,
     CreationDate: key.creationDate,
-    Enabled: key.enabled,
+    Enabled: key.state === "Enabled",
     Description: key.description,
-    KeyState: key.enabled ? "Enabled" : "Disabled",
+    KeyState: key.state,
     Origin: "AWS_KMS",
     KeyManager: "CUSTOMER",
     CustomerMasterKeySpec: key.keySpec,
     ...specMembers(key),
     MultiRegion: false,
-    ...(key.material.kind === "symmetric" ? { CurrentKeyMaterialId: key.material.id } : {}),
+    ...(material?.kind === "symmetric" ? { CurrentKeyMaterialId: material.id } : {}),
   };
 }
 
@@ -154,30 +155,31 @@ export const getPublicKey = defineOperation({
   subject: keyOf,
   demands: (call, key) => [demandOn(call, key, "GetPublicKey")],
   perform: (_call, key) => {
-    if (key.material.kind !== "asymmetric")
+    const material = currentMaterial(key);
+    if (material?.kind !== "asymmetric")
       throw unsupported(`${key.arn} key spec is ${key.keySpec} which is not valid for GetPublicKey.`);
-    if (!key.enabled) throw new AwsError("DisabledException", `${key.arn} is disabled.`);
+    assertEnabled(key);
     return {
       KeyId: key.arn,
-      PublicKey: key.material.publicKey.export({ type: "spki", format: "der" }),
+      PublicKey: material.publicKey.export({ type: "spki", format: "der" }),
       CustomerMasterKeySpec: key.keySpec,
       ...specMembers(key),
     };
   },
 });
 
-export const enableKey = switchKey("EnableKey", true);
-export const disableKey = switchKey("DisableKey", false);
+export const enableKey = switchKey("EnableKey", "Enabled");
+export const disableKey = switchKey("DisableKey", "Disabled");
 
-function switchKey(name: "EnableKey" | "DisableKey", enabled: boolean) {
+function switchKey(name: "EnableKey" | "DisableKey", state: "Enabled" | "Disabled") {
   return defineOperation({
     name,
     readOnly: false,
     input: z.object({ KeyId: keyId }),
     subject: keyOf,
     demands: (call, key) => [demandOn(call, key, name)],
-    perform: (_call, key) => {
-      key.enabled = enabled;
+    perform: ({ keys }, key) => {
+      keys.put({ ...key, state });
       return {};
     },
   });

@@ -2,13 +2,13 @@
 import { createHmac, timingSafeEqual } from "node:crypto";
 import { z } from "zod";
 import { AwsError } from "../../errors.js";
+import type { KmsKey } from "../key.js";
 import type { MacAlgorithm } from "../key-specs.js";
 import { MAC_ALGORITHMS, macAlgorithmsOf } from "../key-specs.js";
-import type { KmsKey } from "../keys.js";
 import type { Call } from "../operation.js";
 import { defineOperation } from "../operation.js";
 import { blob, dryRun, grantTokens, keyId } from "../schema.js";
-import { assertUsable, demandOn, keyOf } from "./key-access.js";
+import { assertUsable, demandOn, keyOf, materialOf } from "./key-access.js";
 
 const members = {
   KeyId: keyId,
@@ -56,12 +56,12 @@ const macDemand = (call: MacCall, key: KmsKey, action: string) =>
 /** @throws AwsError DisabledException, InvalidKeyUsageException */
 function macOf(key: KmsKey, algorithm: MacAlgorithm, message: Uint8Array, operation: string): Uint8Array {
   assertUsable(key, operation, "GENERATE_VERIFY_MAC");
-  if (key.material.kind !== "mac") throw new TypeError("macOf takes an HMAC key");
+  const { secret } = materialOf(key, "mac", operation);
   if (!macAlgorithmsOf(key.keySpec).includes(algorithm)) {
     throw new AwsError(
       "InvalidKeyUsageException",
       `Algorithm ${algorithm} is incompatible with key spec ${key.keySpec}.`,
     );
   }
-  return createHmac(algorithm.replace("HMAC_SHA_", "sha"), key.material.secret).update(message).digest();
+  return createHmac(algorithm.replace("HMAC_SHA_", "sha"), secret).update(message).digest();
 }

@@ -100,19 +100,16 @@ describe("the audit log", () => {
   });
 
   it("keeps the newest records within its bound", () => {
-    const log = new AuditLog(3);
+    const log = new AuditLog({ region: "us-east-1", accountId: "111122223333" }, 3);
     const trace = { parameters: {}, resources: [], recipient: undefined };
     const call = {
       readOnly: true,
       requestId: "",
       now: clock(),
-      region: "us-east-1",
-      accountId: "",
       sourceIp: "",
       userAgent: "",
     };
-    for (let i = 0; i < 100; i++)
-      log.append({ ...call, eventName: `call ${i}`, key: undefined, trace, error: undefined });
+    for (let i = 0; i < 100; i++) log.append({ ...call, eventName: `call ${i}`, trace, error: undefined });
     expect(log.records.length).toBeLessThan(6);
     expect(log.records.at(-1)?.eventName).toBe("call 99");
   });

@@ -12,8 +12,8 @@ import {
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { trustAnchorFromSha256 } from "../../../shared/attestation/trust-anchor.js";
 import { utf8 } from "../../../shared/bytes.js";
-import type { SimulatedKms } from "../../../simulator/kms/server.js";
-import { startKms } from "../../../simulator/kms/server.js";
+import type { SimulatedKms } from "../../../simulator/endpoint/server.js";
+import { startKms } from "../../../simulator/endpoint/server.js";
 import { errorNameOf, errorOf, kmsClient } from "../../support/simulated-kms.js";
 import { clockAt } from "../fixtures.js";
 

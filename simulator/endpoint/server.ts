@@ -9,13 +9,15 @@ import type { AddressInfo } from "node:net";
 import type { TrustAnchor } from "../../shared/attestation/trust-anchor.js";
 import type { Clock } from "../clock.js";
 import { systemClock } from "../clock.js";
-import type { AuditLog } from "../cloudtrail/records.js";
+import { AuditLog } from "../cloudtrail/records.js";
 import { AwsError } from "../errors.js";
-import { listen, stop } from "../http-server.js";
 import type { AccessKey } from "../iam/principals.js";
 import { ADMINISTRATOR_POLICY, Principals } from "../iam/principals.js";
-import type { KmsReply } from "./service.js";
-import { errorBody, KmsService } from "./service.js";
+import { Regions } from "../kms/regions.js";
+import { errorBody, KmsService } from "../kms/service.js";
+import { listen, stop } from "./http-server.js";
+import type { AwsReply, Service } from "./service.js";
+import { Services } from "./service.js";
 import { createTlsIdentity } from "./tls.js";
 
 export interface KmsOptions {
@@ -73,7 +75,13 @@ export async function startKms(options: KmsOptions): Promise<SimulatedKms> {
     ...(options.operatorAccessKey === undefined ? {} : { accessKey: options.operatorAccessKey }),
   });
   const { trustAnchor, freshnessSeconds = DEFAULT_FRESHNESS_SECONDS, onInternalError = warn } = options;
-  const service = new KmsService({ region, principals, trustAnchor, freshnessSeconds, clock, onInternalError });
+  const auditLog = new AuditLog({ region, accountId: principals.accountId });
+  const regions = new Regions(region);
+  const kms = new KmsService({
+    ...{ regions, principals, auditLog, trustAnchor, freshnessSeconds, clock },
+    onInternalError,
+  });
+  const services = new Services({ kms });
   const tls = await createTlsIdentity(region, systemClock);
   const server = createServer(
     {
@@ -84,7 +92,7 @@ export async function startKms(options: KmsOptions): Promise<SimulatedKms> {
       requestTimeout: REQUEST_TIMEOUT_MS,
       headersTimeout: REQUEST_TIMEOUT_MS,
     },
-    (request, response) => void respond(service, request, response, clock),
+    (request, response) => void respond(services, request, response, clock),
   );
   server.maxConnections = MAX_CONNECTIONS;
   await listen(server, { port: options.port ?? 0, host: options.host ?? "127.0.0.1" });
@@ -96,7 +104,7 @@ export async function startKms(options: KmsOptions): Promise<SimulatedKms> {
     region,
     accountId: principals.accountId,
     caCertificate: tls.caCertificate,
-    auditLog: service.auditLog,
+    auditLog,
     principals,
     operator,
     close,
@@ -106,11 +114,11 @@ export async function startKms(options: KmsOptions): Promise<SimulatedKms> {
 
 const warn = (error: unknown): void => process.emitWarning(error instanceof Error ? error : String(error));
 
-async function respond(service: KmsService, request: IncomingMessage, response: ServerResponse, clock: Clock) {
+async function respond(service: Service, request: IncomingMessage, response: ServerResponse, clock: Clock) {
   const reply = await replyTo(service, request);
   const body = Buffer.from(reply.body);
   response.writeHead(reply.status, {
-    "content-type": "application/x-amz-json-1.1",
+    "content-type": reply.contentType,
     "content-length": body.length,
     "x-amzn-requestid": reply.requestId,
     // Clients set their signing clock by it.
@@ -121,7 +129,7 @@ async function respond(service: KmsService, request: IncomingMessage, response: 
   response.end(body);
 }
 
-async function replyTo(service: KmsService, request: IncomingMessage): Promise<KmsReply> {
+async function replyTo(service: Service, request: IncomingMessage): Promise<AwsReply> {
   if (request.method !== "POST" || request.url !== "/")
     return refusal(new AwsError("UnknownOperationException", "", 404));
   const body = await readBody(request);
@@ -138,9 +146,10 @@ async function replyTo(service: KmsService, request: IncomingMessage): Promise<K
   });
 }
 
-const refusal = (error: AwsError): KmsReply => ({
+const refusal = (error: AwsError): AwsReply => ({
   status: error.status,
   requestId: randomUUID(),
+  contentType: "application/x-amz-json-1.1",
   body: errorBody(error),
 });
 

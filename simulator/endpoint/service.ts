@@ -1,0 +1,40 @@
+/** The AWS services behind one endpoint. Which of them a request is for stands in its signature's credential scope. */
+import type { SignedRequest } from "../iam/sigv4.js";
+import { serviceOf } from "../iam/sigv4.js";
+
+/** A request and where it came from. */
+export interface AwsRequest extends SignedRequest {
+  /** The X-Amz-Target header: which operation, in the JSON protocols. */
+  readonly operation: string | undefined;
+  readonly sourceIp: string;
+  readonly userAgent: string;
+}
+
+export interface AwsReply {
+  readonly status: number;
+  readonly requestId: string;
+  readonly contentType: string;
+  readonly body: string;
+}
+
+/** One service. It authenticates its requests itself, and answers every one in its own protocol. */
+export interface Service {
+  /** Never rejects. */
+  answer(request: AwsRequest): Promise<AwsReply>;
+}
+
+/** Hands each request to the service that it was signed for; to `kms` what names no other one. */
+export class Services implements Service {
+  readonly #services: ReadonlyMap<string, Service>;
+  readonly #kms: Service;
+
+  constructor(services: { readonly kms: Service } & Readonly<Record<string, Service>>) {
+    this.#services = new Map(Object.entries(services));
+    this.#kms = services.kms;
+  }
+
+  answer(request: AwsRequest): Promise<AwsReply> {
+    const service = this.#services.get(serviceOf(request) ?? "kms") ?? this.#kms;
+    return service.answer(request);
+  }
+}

@@ -1,0 +1,52 @@
+/** A KMS key as it stands at one moment. A change makes a new record: what an operation has read cannot change under it. */
+import { randomUUID } from "node:crypto";
+import { equalBytes } from "../../shared/bytes.js";
+import type { Resource } from "../iam/authorization.js";
+import type { KeyPolicy } from "../iam/policy/compile.js";
+import type { KeyMaterial, SymmetricMaterial } from "./key-material.js";
+import { materialIdBytes } from "./key-material.js";
+import type { KeySpec, KeyUsage } from "./key-specs.js";
+
+/** Key states (KMS Developer Guide, "Key states of AWS KMS keys") that keys of this KMS come into. */
+export type KeyState = "Enabled" | "Disabled" | "PendingDeletion" | "PendingImport";
+
+export interface KmsKey {
+  readonly keyId: string;
+  readonly arn: string;
+  readonly accountId: string;
+  readonly creationDate: Date;
+  readonly description: string;
+  readonly keySpec: KeySpec;
+  readonly keyUsage: KeyUsage;
+  readonly state: KeyState;
+  /** When a key that is pending deletion goes. */
+  readonly deletionDate?: Date;
+  /** Oldest first; the last is the one that encrypts. Only symmetric keys come to have more than one. */
+  readonly materials: readonly KeyMaterial[];
+  readonly tags: ReadonlyMap<string, string>;
+  readonly policy: KeyPolicy;
+}
+
+export const newKeyId = (): string => randomUUID();
+
+/** What a key id looks like, of a single-Region key and of a multi-Region key. */
+export const KEY_ID = /^(mrk-[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$/;
+
+/** The 16 bytes that a key id stands for. */
+export const keyIdBytes = (keyId: string): Uint8Array => Buffer.from(keyId.replace(/^mrk-|-/g, ""), "hex");
+
+/** The key as the policy evaluator sees it. */
+export const resourceOf = (key: KmsKey): Resource => ({
+  arn: key.arn,
+  accountId: key.accountId,
+  keyPolicy: key.policy,
+});
+
+/** What the key encrypts, signs and derives with. Undefined for one whose material has still to be imported. */
+export const currentMaterial = (key: KmsKey): KeyMaterial | undefined => key.materials.at(-1);
+
+/** The material that a ciphertext names, the newest or an older one. */
+export const findMaterial = (key: KmsKey, idBytes: Uint8Array): SymmetricMaterial | undefined =>
+  key.materials
+    .filter((material): material is SymmetricMaterial => material.kind === "symmetric")
+    .find((material) => equalBytes(materialIdBytes(material), idBytes));
