@@ -104,12 +104,12 @@ export async function serveForgedKms(
   address: string,
   { region, keyArn, plaintext }: { readonly region: string; readonly keyArn: string; readonly plaintext: Uint8Array },
 ): Promise<Hostile> {
-  const { privateKey, certificate } = await createTlsIdentity(region, () => new Date());
+  const { serverOptions } = await createTlsIdentity(region, () => new Date());
   const answer = async (request: IncomingMessage) => {
     const body = parseJson(decryptBody, await readText(request), "ERR_MESSAGE_MALFORMED");
     return forgedAnswer(body, keyArn, plaintext);
   };
-  const server = createHttpsServer({ key: privateKey, cert: certificate }, jsonListener(answer));
+  const server = createHttpsServer(serverOptions, jsonListener(answer));
   server.on("tlsClientError", (_error, socket) => socket.destroy()); // the enclave hangs up: what the demo is about
   return serve(server, address);
 }

@@ -1,6 +1,6 @@
 /** The AWS services behind one endpoint. Which of them a request is for stands in its signature's credential scope. */
 import type { SignedRequest } from "../iam/sigv4.js";
-import { serviceOf } from "../iam/sigv4.js";
+import { claimedScopeOf } from "../iam/sigv4.js";
 
 /** A request and where it came from. */
 export interface AwsRequest extends SignedRequest {
@@ -8,6 +8,8 @@ export interface AwsRequest extends SignedRequest {
   readonly operation: string | undefined;
   readonly sourceIp: string;
   readonly userAgent: string;
+  /** Whether it came over TLS. */
+  readonly secure: boolean;
 }
 
 export interface AwsReply {
@@ -34,7 +36,7 @@ export class Services implements Service {
   }
 
   answer(request: AwsRequest): Promise<AwsReply> {
-    const service = this.#services.get(serviceOf(request) ?? "kms") ?? this.#kms;
+    const service = this.#services.get(claimedScopeOf(request).service) ?? this.#kms;
     return service.answer(request);
   }
 }

@@ -1,8 +1,10 @@
 /**
- * The server's TLS identity: a CA made at start, whose subject says that it is simulated, and a server certificate under
- * it for the names that a KMS endpoint of the Region has, on this machine and behind a tunnel. P-256, RFC 5280 and 6125.
+ * The server's TLS identity: a CA made at start, whose subject says that it is simulated, and server certificates under
+ * it for the names that AWS's endpoints have, on this machine and behind a tunnel. P-256, RFC 5280 and 6125.
  */
 import { KeyObject, randomBytes } from "node:crypto";
+import type { SecureContext, TlsOptions } from "node:tls";
+import { createSecureContext } from "node:tls";
 import { toHex } from "../../shared/bytes.js";
 import type { Clock } from "../clock.js";
 import { dnsSuffixOf } from "../iam/arn.js";
@@ -16,15 +18,17 @@ import {
   X509CertificateGenerator,
 } from "../pki/x509.js";
 
-/** PEM texts for `node:https`, and the CA that clients must trust. */
+/** What a TLS server needs, and the CA that its clients must trust. */
 export interface TlsIdentity {
-  readonly privateKey: string;
-  readonly certificate: string;
+  readonly serverOptions: TlsOptions;
+  /** PEM. */
   readonly caCertificate: string;
 }
 
 const ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
 const CA_NAME = "CN=Simulated KMS CA SIMULATED-ROOT-DO-NOT-TRUST, O=nitro-decrypt simulator";
+/** Upper bound of a common name (RFC 5280, appendix A), with its `CN=`. */
+const MAX_COMMON_NAME = 67;
 const HOUR_MS = 3_600_000;
 /** Long enough for any test, short enough to be of no use to anybody else. */
 const LIFETIME_MS = 30 * 24 * HOUR_MS;
@@ -36,42 +40,78 @@ const newSerial = (): string => `01${toHex(randomBytes(15))}`;
 /** The host name of the Region's KMS endpoint. */
 export const kmsHostOf = (region: string): string => `kms.${region}.${dnsSuffixOf(region)}`;
 
-/** Makes a CA and a server certificate for the Region's KMS endpoint. TLS clients check dates by their own clock. */
+/** What endpoints of this partition are called, for TLS clients that name the one that they want. */
+const ENDPOINT_NAME =
+  /^(vpce-[0-9a-z-]{1,60}\.)?(kms|kms-fips|sts|cloudtrail)\.[a-z0-9-]{1,30}\.(vpce\.)?[a-z0-9.]{1,40}$/;
+const MAX_NAMES = 256;
+
+/**
+ * Makes a CA and an identity for the Region's KMS endpoint. A client that names another endpoint of AWS (RFC 6066 §3), as
+ * it does behind a tunnel or a hosts file, is shown a certificate for that one. Clients check dates by their own clock.
+ */
 export async function createTlsIdentity(region: string, clock: Clock): Promise<TlsIdentity> {
-  const [caKeys, serverKeys] = await Promise.all([newKeys(), newKeys()]);
+  const issuer = await createIssuer(clock);
+  const home = kmsHostOf(region);
+  const { key, cert } = await issuer.issue(home, ["localhost"], ["127.0.0.1", "::1"]);
+  const contexts = new Map<string, Promise<SecureContext>>();
+  const contextOf = (name: string): Promise<SecureContext> | undefined => {
+    if (name === home || !ENDPOINT_NAME.test(name) || !name.endsWith(dnsSuffixOf(region))) return undefined;
+    if (contexts.size >= MAX_NAMES) return contexts.get(name);
+    const context = contexts.get(name) ?? issuer.issue(name).then(createSecureContext);
+    contexts.set(name, context);
+    return context;
+  };
+  const SNICallback: TlsOptions["SNICallback"] = (name, callback) => {
+    const context = contextOf(name);
+    if (context === undefined) callback(null);
+    else context.then((found) => callback(null, found), callback);
+  };
+  return { serverOptions: { key, cert, minVersion: "TLSv1.2", SNICallback }, caCertificate: issuer.caCertificate };
+}
+
+interface Issuer {
+  readonly caCertificate: string;
+  /** A key and a certificate for `host` and further names, in PEM. */
+  issue(host: string, names?: readonly string[], addresses?: readonly string[]): Promise<{ key: string; cert: string }>;
+}
+
+async function createIssuer(clock: Clock): Promise<Issuer> {
+  const keys = await newKeys();
   const notBefore = new Date(clock().getTime() - HOUR_MS);
   const validity = { notBefore, notAfter: new Date(notBefore.getTime() + LIFETIME_MS) };
   const ca = await X509CertificateGenerator.createSelfSigned({
     ...validity,
     serialNumber: newSerial(),
     name: CA_NAME,
-    keys: caKeys,
+    keys,
     signingAlgorithm: ALGORITHM,
     extensions: [
       new BasicConstraintsExtension(true, 0, true),
       new KeyUsagesExtension(KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign, true),
     ],
   });
-  const server = await X509CertificateGenerator.create({
-    ...validity,
-    serialNumber: newSerial(),
-    subject: `CN=${kmsHostOf(region)}`,
-    issuer: ca.subject,
-    publicKey: serverKeys.publicKey,
-    signingKey: caKeys.privateKey,
-    signingAlgorithm: ALGORITHM,
-    extensions: [
-      new BasicConstraintsExtension(false, undefined, true),
-      new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
-      new ExtendedKeyUsageExtension([ExtendedKeyUsage.serverAuth]),
-      new SubjectAlternativeNameExtension([
-        { type: "dns", value: kmsHostOf(region) },
-        { type: "dns", value: "localhost" },
-        { type: "ip", value: "127.0.0.1" },
-        { type: "ip", value: "::1" },
-      ]),
-    ],
-  });
-  const privateKey = KeyObject.from(serverKeys.privateKey).export({ type: "pkcs8", format: "pem" }).toString();
-  return { privateKey, certificate: server.toString("pem"), caCertificate: `${ca.toString("pem")}\n` };
+  const issue: Issuer["issue"] = async (host, names = [], addresses = []) => {
+    const serverKeys = await newKeys();
+    const certificate = await X509CertificateGenerator.create({
+      ...validity,
+      serialNumber: newSerial(),
+      subject: `CN=${host}`.slice(0, MAX_COMMON_NAME),
+      issuer: ca.subject,
+      publicKey: serverKeys.publicKey,
+      signingKey: keys.privateKey,
+      signingAlgorithm: ALGORITHM,
+      extensions: [
+        new BasicConstraintsExtension(false, undefined, true),
+        new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
+        new ExtendedKeyUsageExtension([ExtendedKeyUsage.serverAuth]),
+        new SubjectAlternativeNameExtension([
+          ...[host, ...names].map((value) => ({ type: "dns" as const, value })),
+          ...addresses.map((value) => ({ type: "ip" as const, value })),
+        ]),
+      ],
+    });
+    const key = KeyObject.from(serverKeys.privateKey).export({ type: "pkcs8", format: "pem" }).toString();
+    return { key, cert: certificate.toString("pem") };
+  };
+  return { caCertificate: `${ca.toString("pem")}\n`, issue };
 }

@@ -64,10 +64,14 @@ export function verifySignature(request: SignedRequest, principals: Principals, 
   return { key, region: authorization.region };
 }
 
-/** The service that a request says it was signed for; nothing of that is verified. */
-export function serviceOf({ rawHeaders }: SignedRequest): string | undefined {
+/** The Region and service that a request says it was signed for; nothing of that is verified. */
+export function claimedScopeOf({ rawHeaders }: Pick<SignedRequest, "rawHeaders">): {
+  readonly region: string;
+  readonly service: string;
+} {
   const at = rawHeaders.findIndex((name, i) => i % 2 === 0 && name.toLowerCase() === "authorization");
-  return /Credential=[^/,]*\/[^/,]*\/[^/,]*\/([^/,]*)\//.exec(rawHeaders[at + 1] ?? "")?.[1];
+  const scope = at < 0 ? null : /Credential=[^/,]*\/[^/,]*\/([^/,]*)\/([^/,]*)\//.exec(rawHeaders[at + 1] ?? "");
+  return { region: scope?.[1] ?? "", service: scope?.[2] ?? "" };
 }
 
 interface Authorization {

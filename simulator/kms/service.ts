@@ -6,6 +6,8 @@ import { randomUUID } from "node:crypto";
 import type { TrustAnchor } from "../../shared/attestation/trust-anchor.js";
 import type { Clock } from "../clock.js";
 import type { AuditLog } from "../cloudtrail/records.js";
+import { errorReply, jsonReply, parseBody } from "../endpoint/aws-json.js";
+import type { Faults } from "../endpoint/faults.js";
 import type { AwsReply, AwsRequest, Service } from "../endpoint/service.js";
 import { AwsError } from "../errors.js";
 import type { IssuedKey, Principals } from "../iam/principals.js";
@@ -24,12 +26,12 @@ export interface KmsServiceOptions {
   readonly trustAnchor: TrustAnchor;
   readonly freshnessSeconds: number;
   readonly clock: Clock;
+  readonly faults: Faults;
   /** Told of every failure that is answered with KMSInternalException: a fault of this simulator. */
   readonly onInternalError: (error: unknown) => void;
 }
 
 const TARGET_PREFIX = "TrentService.";
-const CONTENT_TYPE = "application/x-amz-json-1.1";
 
 export class KmsService implements Service {
   readonly #options: KmsServiceOptions;
@@ -56,15 +58,16 @@ export class KmsService implements Service {
     };
     try {
       signature = this.#authenticate(request, now);
+      this.#options.faults.throwDue({ operation: name, region: signature.region });
       if (operation === undefined) throw new AwsError("UnknownOperationException");
       const answer = await this.#run(operation, request, signature, { now, trace });
       finish();
-      return { status: 200, requestId, contentType: CONTENT_TYPE, body: encodeAnswer(answer) };
+      return jsonReply(requestId, encodeAnswer(answer));
     } catch (cause) {
       const error = cause instanceof AwsError ? cause : new AwsError("KMSInternalException", "", 500);
       if (error !== cause) this.#options.onInternalError(cause);
       finish(error);
-      return { status: error.status, requestId, contentType: CONTENT_TYPE, body: errorBody(error) };
+      return errorReply(error, requestId);
     }
   }
 
@@ -96,20 +99,6 @@ function findOperation(target: string | undefined): { name: string; operation: O
   return { name: operation?.name ?? "UnknownOperation", operation };
 }
 
-function parseBody(body: Uint8Array): unknown {
-  try {
-    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(body));
-  } catch {
-    throw new AwsError("SerializationException"); // neither UTF-8 nor JSON: nothing more can be said of it
-  }
-}
-
-/** The error as JSON 1.1. AccessDenied really has a capital Message; clients of all languages read either. */
-export function errorBody({ type, message }: AwsError): string {
-  const member = type === "AccessDeniedException" ? "Message" : "message";
-  return JSON.stringify({ __type: type, ...(message === "" ? {} : { [member]: message }) });
-}
-
 /** The global condition keys that a request has, whatever the operation. */
 function callerConditions({ principal }: IssuedKey, request: AwsRequest, now: Date, region: string): Conditions {
   const { accountId, arn, roleArn, userId, kind } = principal;
@@ -122,7 +111,7 @@ function callerConditions({ principal }: IssuedKey, request: AwsRequest, now: Da
     ...(kind === "user" ? [["aws:username", [arn.slice(arn.lastIndexOf("/") + 1)]] as const] : []),
     ["aws:SourceIp", [request.sourceIp]],
     ["aws:UserAgent", [request.userAgent]],
-    ["aws:SecureTransport", ["true"]],
+    ["aws:SecureTransport", [String(request.secure)]],
     ["aws:RequestedRegion", [region]],
     ["aws:CurrentTime", [now.toISOString()]],
     ["aws:EpochTime", [String(Math.floor(now.getTime() / 1000))]],

@@ -1,7 +1,7 @@
 /** The wire: TLS, AWS JSON 1.1, bounds, credentials that end, and clients that do not behave. */
 import { request } from "node:https";
 import { connect } from "node:tls";
-import { GenerateRandomCommand } from "@aws-sdk/client-kms";
+import { GenerateRandomCommand, KMSClient } from "@aws-sdk/client-kms";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { trustAnchorFromSha256 } from "../../../shared/attestation/trust-anchor.js";
 import type { SimulatedKms } from "../../../simulator/endpoint/server.js";
@@ -235,4 +235,52 @@ describe("credentials", () => {
     client.destroy();
     await other.close();
   });
+});
+
+describe("endpoint names", () => {
+  /** The names in the certificate that a client gets that asks for `servername`. */
+  const namesFor = (servername: string): Promise<string | undefined> =>
+    new Promise((resolve, reject) => {
+      const socket = connect({
+        port: kms.port,
+        ca: kms.caCertificate,
+        servername,
+        checkServerIdentity: () => undefined,
+      });
+      socket.on("secureConnect", () => {
+        resolve(socket.getPeerCertificate().subjectaltname);
+        socket.destroy();
+      });
+      socket.on("error", reject);
+    });
+
+  it.each([
+    "kms.eu-west-1.amazonaws.com",
+    "sts.us-west-2.amazonaws.com",
+    "vpce-0123-abcd.kms.us-east-1.vpce.amazonaws.com",
+  ])("%s gets a certificate of its own", async (name) => {
+    expect(await namesFor(name)).toBe(`DNS:${name}`);
+  });
+
+  it.each(["kms.example.com", "s3.us-east-1.amazonaws.com", "kms.cn-north-1.amazonaws.com.cn"])(
+    "%s gets the home Region's",
+    async (name) => {
+      expect(await namesFor(name)).toBe(
+        "DNS:kms.us-east-1.amazonaws.com, DNS:localhost, IP Address:127.0.0.1, IP Address:0:0:0:0:0:0:0:1",
+      );
+    },
+  );
+});
+
+it("speaks plain HTTP where that is asked for", async () => {
+  const plain = await startKms({ trustAnchor, clock, protocol: "http" });
+  expect(plain.endpoint).toBe(`http://localhost:${plain.port}`);
+  const client = new KMSClient({
+    ...{ region: plain.region, endpoint: plain.endpoint, credentials: plain.operator, maxAttempts: 1 },
+    systemClockOffset: clock().getTime() - Date.now(),
+  });
+  const { Plaintext } = await client.send(new GenerateRandomCommand({ NumberOfBytes: 7 }));
+  expect(Plaintext).toHaveLength(7);
+  client.destroy();
+  await plain.close();
 });

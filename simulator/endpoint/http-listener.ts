@@ -1,0 +1,105 @@
+/**
+ * The endpoint on the wire: HTTP/1.1, with TLS or without, POST / alone. Everything that a client can make large or slow is
+ * bounded, and nothing that a client does ends more than its own connection.
+ */
+import type { IncomingMessage, Server, ServerOptions, ServerResponse } from "node:http";
+import { createServer } from "node:http";
+import type { Server as SecureServer } from "node:https";
+import { createServer as createSecureServer } from "node:https";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Clock } from "../clock.js";
+import { AwsError } from "../errors.js";
+import { claimedScopeOf } from "../iam/sigv4.js";
+import { errorReply } from "./aws-json.js";
+import type { Faults } from "./faults.js";
+import type { BodyFailure } from "./request-body.js";
+import { BodyReader } from "./request-body.js";
+import type { AwsReply, Service } from "./service.js";
+import type { TlsIdentity } from "./tls.js";
+
+export interface ListenerOptions {
+  readonly service: Service;
+  readonly faults: Faults;
+  readonly clock: Clock;
+  /** Plain HTTP if left out. */
+  readonly tls: TlsIdentity | undefined;
+}
+
+const REQUEST_TIMEOUT_MS = 30_000;
+const HANDSHAKE_TIMEOUT_MS = 10_000;
+const IDLE_TIMEOUT_MS = 120_000;
+const MAX_CONNECTIONS = 4096;
+
+const LIMITS: ServerOptions = {
+  maxHeaderSize: 16 * 1024,
+  requestTimeout: REQUEST_TIMEOUT_MS,
+  headersTimeout: REQUEST_TIMEOUT_MS,
+  connectionsCheckingInterval: 5_000,
+};
+
+/** A server that has yet to listen. */
+export function createListener({ service, faults, clock, tls }: ListenerOptions): Server | SecureServer {
+  const bodies = new BodyReader();
+  const handle = (request: IncomingMessage, response: ServerResponse): void => {
+    void respond({ service, faults, clock, bodies, secure: tls !== undefined }, request, response);
+  };
+  const server =
+    tls === undefined
+      ? createServer(LIMITS, handle)
+      : createSecureServer({ ...LIMITS, ...tls.serverOptions, handshakeTimeout: HANDSHAKE_TIMEOUT_MS }, handle);
+  server.maxConnections = MAX_CONNECTIONS;
+  server.setTimeout(IDLE_TIMEOUT_MS); // of clients that do not take their answer, too
+  return server;
+}
+
+interface Endpoint extends Omit<ListenerOptions, "tls"> {
+  readonly bodies: BodyReader;
+  readonly secure: boolean;
+}
+
+async function respond(endpoint: Endpoint, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const reply = await replyTo(endpoint, request);
+  if (reply === undefined) {
+    request.socket.destroy();
+    return;
+  }
+  const body = Buffer.from(reply.body);
+  response.writeHead(reply.status, {
+    "content-type": reply.contentType,
+    "content-length": body.length,
+    "x-amzn-requestid": reply.requestId,
+    // Clients set their signing clock by it.
+    date: endpoint.clock().toUTCString(),
+    "cache-control": "no-cache, no-store, must-revalidate, private",
+    ...(request.complete ? {} : { connection: "close" }),
+  });
+  response.end(body);
+}
+
+/** The answer; undefined if the connection is to end without one. */
+async function replyTo(
+  { service, faults, bodies, secure }: Endpoint,
+  request: IncomingMessage,
+): Promise<AwsReply | undefined> {
+  if (request.method !== "POST" || request.url !== "/") {
+    return errorReply(new AwsError("UnknownOperationException", "", 404));
+  }
+  const body = await bodies.read(request);
+  if (!(body instanceof Uint8Array)) return BODY_REFUSALS[body]();
+  const { headers, rawHeaders } = request;
+  const target = headers["x-amz-target"];
+  const operation = typeof target === "string" ? target : undefined;
+  const { region } = claimedScopeOf({ rawHeaders });
+  const fault = faults.onConnection({ operation: operation?.slice(operation.lastIndexOf(".") + 1) ?? "", region });
+  if (fault.latencyMs > 0) await sleep(fault.latencyMs, undefined, { ref: false });
+  if (fault.reset) return undefined;
+  const sourceIp = request.socket.remoteAddress?.replace(/^::ffff:/, "") ?? "";
+  const userAgent = headers["user-agent"] ?? "";
+  return service.answer({ method: "POST", target: "/", rawHeaders, body, operation, sourceIp, userAgent, secure });
+}
+
+const BODY_REFUSALS: Readonly<Record<BodyFailure, () => AwsReply | undefined>> = {
+  "too-large": () => errorReply(new AwsError("RequestEntityTooLargeException", "", 413)),
+  busy: () => errorReply(new AwsError("ServiceUnavailableException", "", 503)),
+  aborted: () => undefined,
+};

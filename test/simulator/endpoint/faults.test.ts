@@ -1,0 +1,127 @@
+/** Faults on demand, as a program that calls the KMS meets them. */
+import { DecryptCommand, GenerateRandomCommand, ListAliasesCommand } from "@aws-sdk/client-kms";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { trustAnchorFromSha256 } from "../../../shared/attestation/trust-anchor.js";
+import { Faults } from "../../../simulator/endpoint/faults.js";
+import type { SimulatedKms } from "../../../simulator/endpoint/server.js";
+import { startKms } from "../../../simulator/endpoint/server.js";
+import { errorNameOf, errorOf, kmsClient } from "../../support/simulated-kms.js";
+import { clockAt } from "../fixtures.js";
+
+const clock = clockAt();
+let kms: SimulatedKms;
+
+beforeAll(async () => {
+  kms = await startKms({ trustAnchor: trustAnchorFromSha256("none", "00".repeat(32)), clock });
+});
+beforeEach(() => kms.faults.set({}));
+afterAll(() => kms.close());
+
+/** The names of the errors of `count` calls, one after another. */
+async function outcomes(count: number, region = kms.region): Promise<string[]> {
+  const client = kmsClient({ ...kms, region }, clock);
+  const names: string[] = [];
+  for (let i = 0; i < count; i++) {
+    names.push(await errorNameOf(client.send(new GenerateRandomCommand({ NumberOfBytes: 1 }))));
+  }
+  client.destroy();
+  return names;
+}
+
+const fine = "no error";
+
+describe("error answers", () => {
+  it("come at their exact rate", async () => {
+    kms.faults.set({ faults: [{ fault: "ThrottlingException", rate: 0.25 }] });
+    const throttled = "ThrottlingException";
+    expect(await outcomes(8)).toEqual([fine, fine, fine, throttled, fine, fine, fine, throttled]);
+  });
+
+  it("end after their number of times", async () => {
+    kms.faults.set({ faults: [{ fault: "KMSInternalException", times: 2 }] });
+    expect(await outcomes(4)).toEqual(["KMSInternalException", "KMSInternalException", fine, fine]);
+  });
+
+  it("concern the operations and Regions that they name", async () => {
+    kms.faults.set({
+      faults: [{ fault: "DependencyTimeoutException", operations: ["Decrypt"], regions: ["eu-west-1"] }],
+    });
+    expect(await outcomes(1)).toEqual([fine]);
+    expect(await outcomes(1, "eu-west-1")).toEqual([fine]);
+    const client = kmsClient({ ...kms, region: "eu-west-1" }, clock);
+    const decrypt = client.send(new DecryptCommand({ CiphertextBlob: new Uint8Array(1) }));
+    expect(await errorNameOf(decrypt)).toBe("DependencyTimeoutException");
+    client.destroy();
+  });
+
+  it("have AWS's text, and are in the audit log", async () => {
+    kms.faults.set({ faults: [{ fault: "ThrottlingException" }] });
+    const client = kmsClient(kms, clock);
+    expect(await errorOf(client.send(new GenerateRandomCommand({ NumberOfBytes: 1 })))).toEqual({
+      name: "ThrottlingException",
+      message: "You have exceeded the rate at which you may call KMS. Reduce the frequency of your calls.",
+    });
+    expect(kms.auditLog.records.at(-1)).toMatchObject({
+      eventName: "GenerateRandom",
+      errorCode: "ThrottlingException",
+    });
+    client.destroy();
+  });
+
+  it("do not reach who has no valid signature", async () => {
+    kms.faults.set({ faults: [{ fault: "ThrottlingException" }] });
+    const client = kmsClient(kms, clock, { accessKeyId: "AKIAUNKNOWN", secretAccessKey: "unknown" });
+    expect(await errorNameOf(client.send(new ListAliasesCommand({})))).toBe("UnrecognizedClientException");
+    client.destroy();
+  });
+});
+
+describe("the connection", () => {
+  it("is reset", async () => {
+    kms.faults.set({ faults: [{ fault: "connection-reset", times: 1 }] });
+    const [first, second] = await outcomes(2);
+    expect([first === fine, second]).toEqual([false, fine]);
+  });
+
+  it("is reset in a Region that is down, and only there", async () => {
+    kms.faults.set({ faults: [{ fault: "region-down", regions: ["eu-west-1"] }] });
+    expect(await outcomes(1)).toEqual([fine]);
+    const ireland = await outcomes(2, "eu-west-1");
+    expect(ireland.filter((name) => name === fine)).toEqual([]);
+  });
+
+  it("is slow", async () => {
+    kms.faults.set({ faults: [{ fault: "latency", milliseconds: 30 }] });
+    const started = process.hrtime.bigint();
+    expect(await outcomes(2)).toEqual([fine, fine]);
+    expect(process.hrtime.bigint() - started).toBeGreaterThan(59_000_000n); // a lower bound: it never fails on a slow machine
+  });
+});
+
+it("a wrong clock makes right signatures late", async () => {
+  kms.faults.set({ clockOffsetSeconds: 16 * 60 });
+  expect(await outcomes(1)).toEqual(["InvalidSignatureException"]);
+  kms.faults.set({ clockOffsetSeconds: 60 });
+  expect(await outcomes(1)).toEqual([fine]);
+});
+
+it.each([
+  [{ faults: [{ fault: "ThrottlingException", rate: 0 }] }, ["faults", 0, "rate"]],
+  [{ faults: [{ fault: "ThrottlingException", rate: 1.5 }] }, ["faults", 0, "rate"]],
+  [{ faults: [{ fault: "latency", milliseconds: 60_001 }] }, ["faults", 0, "milliseconds"]],
+  [{ faults: [{ fault: "flood" }] }, ["faults", 0, "fault"]],
+  [{ faults: [{ fault: "region-down" }] }, ["faults", 0, "regions"]],
+  [{ faults: [{ fault: "connection-reset", region: "eu-west-1" }] }, ["faults", 0]],
+  [{ clockOffsetSeconds: 0.5 }, ["clockOffsetSeconds"]],
+  [{ throttle: true }, []],
+])("the plan %j is none", (plan, path) => {
+  const faults = new Faults();
+  let issues: { path: unknown }[] = [];
+  try {
+    faults.set(plan as Parameters<Faults["set"]>[0]); // what JSON may bring
+  } catch (error) {
+    issues = (error as { issues: { path: unknown }[] }).issues;
+  }
+  expect(issues.map((issue) => issue.path)).toEqual([path]);
+  expect(faults.plan).toEqual({ faults: [], clockOffsetSeconds: 0 });
+});
