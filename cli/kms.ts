@@ -3,7 +3,9 @@ import type { Command, Io } from "./command.js";
 import { serve } from "./kms/serve.js";
 
 /** Subcommands, each loaded when it is asked for. */
-const SUBCOMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([]);
+const SUBCOMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
+  ["faults", async () => (await import("./kms/faults.js")).faults],
+]);
 
 export const kms: Command = {
   ...serve,

@@ -6,6 +6,7 @@ import type { SimulatedKms } from "../../simulator/endpoint/server.js";
 import type { SimulatedRoot } from "../../simulator/pki/nitro-pki.js";
 import { certificatePem } from "../../simulator/pki/root-file.js";
 import type { Io } from "../command.js";
+import { CONNECTION_FILE, encodeConnection } from "./connection.js";
 
 /** The parts of a running platform that clients are told of. */
 export interface Platform {
@@ -14,6 +15,8 @@ export interface Platform {
 }
 
 export interface ClientFiles {
+  /** Where they lie: what the other commands of `kms` find this server by. */
+  readonly folder: string;
   readonly caFile: string;
   /** The certificate of the simulated Nitro root, for `nitro-decrypt verify --root`. */
   readonly rootFile: string;
@@ -26,20 +29,23 @@ export interface ClientFiles {
 export async function writeFiles({ kms, root }: Platform, given: string | undefined, io: Io): Promise<ClientFiles> {
   const folder = given === undefined ? await mkdtemp(join(tmpdir(), "nitro-decrypt-kms-")) : resolve(io.cwd, given);
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  const [caFile, rootFile, credentialsFile, configFile] = [
+  const [caFile, rootFile, credentialsFile, configFile, connectionFile] = [
     join(folder, "ca.pem"),
     join(folder, "nitro-root.pem"),
     join(folder, "credentials"),
     join(folder, "config"),
+    join(folder, CONNECTION_FILE),
   ];
   const { accessKeyId, secretAccessKey } = kms.operator;
   const credentials = `[default]\naws_access_key_id = ${accessKeyId}\naws_secret_access_key = ${secretAccessKey}\n`;
-  const config = `[default]\nregion = ${kms.region}\nendpoint_url = ${kms.endpoint}\nca_bundle = ${caFile}\n`;
+  const bundle = kms.endpoint.startsWith("https:") ? `ca_bundle = ${caFile}\n` : "";
+  const config = `[default]\nregion = ${kms.region}\nendpoint_url = ${kms.endpoint}\n${bundle}`;
   const written = [
     [caFile, kms.caCertificate],
     [rootFile, certificatePem(root.certificateDer)],
     [credentialsFile, credentials],
     [configFile, config],
+    [connectionFile, encodeConnection({ endpoint: kms.endpoint, region: kms.region, caFile, accessKey: kms.operator })],
   ] as const;
   for (const [path, content] of written) {
     await rm(path, { force: true }); // a mode is given to new files only
@@ -49,14 +55,14 @@ export async function writeFiles({ kms, root }: Platform, given: string | undefi
     if (given === undefined) await rm(folder, { recursive: true, force: true });
     else await Promise.all(written.map(([path]) => rm(path, { force: true })));
   };
-  return { caFile, rootFile, credentialsFile, configFile, remove };
+  return { folder, caFile, rootFile, credentialsFile, configFile, remove };
 }
 
 /** The text that a person sees when the server is ready. */
 export function describe(
   kms: SimulatedKms,
   imdsEndpoint: string,
-  { caFile, rootFile, credentialsFile, configFile }: ClientFiles,
+  { folder, caFile, rootFile, credentialsFile, configFile }: ClientFiles,
 ): string {
   return `simulated AWS KMS at ${kms.endpoint} (${kms.region}, account ${kms.accountId})
   CA certificate           ${caFile}
@@ -78,6 +84,8 @@ Python:
   import boto3
   kms = boto3.client("kms", region_name="${kms.region}", endpoint_url="${kms.endpoint}", verify="${caFile}")
   print(kms.create_key())
+
+Make calls fail:  nitro-decrypt kms faults --folder ${folder} --help
 
 Ctrl-C ends it.
 `;

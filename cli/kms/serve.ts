@@ -12,10 +12,12 @@ import { parseOptions, parsePort } from "../options.js";
 import { runUntilInterrupted, SERVICE_OPTIONS, SERVICE_USAGE } from "../service.js";
 import { simulatedRoot } from "../simulated-root.js";
 import { describe, writeFiles } from "./client-files.js";
+import { readPlan } from "./faults.js";
 
 const usage = `Runs a simulated AWS KMS (HTTPS, under a CA of its own) and the instance metadata service of a parent instance.
 
 Usage: nitro-decrypt kms [--pki FILE] [--folder FOLDER] [options]
+       nitro-decrypt kms faults --folder FOLDER    make calls fail
 
 It believes attestation documents under the simulated root alone, and forgets its keys when it ends. It prints where its
 CA certificate and the operator's credentials lie, and lines to call it with.
@@ -27,6 +29,9 @@ CA certificate and the operator's credentials lie, and lines to call it with.
   --role NAME        the parent instance's role, default enclave-parent
   --instance-id ID   the parent instance, i-<17 hex>
   --port PORT        of the KMS; default a free one
+  --host ADDRESS     where it listens, default 127.0.0.1
+  --http             plain HTTP in place of TLS: everybody on the way sees the plaintexts
+  --faults FILE      a plan of what goes wrong (see "nitro-decrypt kms faults --help")
   --imds-port PORT   of the instance metadata service; default a free one
   --freshness S      how old an attestation document may be, default 300 seconds
 ${SERVICE_USAGE}
@@ -42,6 +47,9 @@ const OPTIONS = {
   role: { type: "string", default: "enclave-parent" },
   "instance-id": { type: "string", default: "i-0123456789abcdef0" },
   port: { type: "string", default: "0" },
+  host: { type: "string", default: "127.0.0.1" },
+  http: { type: "boolean" },
+  faults: { type: "string" },
   "imds-port": { type: "string", default: "0" },
   freshness: { type: "string", default: "300" },
 } as const;
@@ -85,7 +93,8 @@ export const serve = defineCommand({
 
 /** KMS and metadata service over the same principals. */
 async function start(options: Values, io: Io) {
-  const { region, account: accountId, role: roleName } = options;
+  const { region, account: accountId, role: roleName, host } = options;
+  const plan = options.faults === undefined ? {} : await readPlan(options.faults, io);
   const instanceId = options["instance-id"];
   const clock = io.now;
   const port = parsePort(options.port, "port");
@@ -96,7 +105,18 @@ async function start(options: Values, io: Io) {
   const lifetimeSeconds = CREDENTIAL_LIFETIME_SECONDS;
   const credentials = createRoleCredentials({ principals, roleArn, sessionName: instanceId, lifetimeSeconds, clock });
   const freshnessSeconds = parseSeconds(options.freshness);
-  const kms = await startKms({ trustAnchor, region, accountId, clock, freshnessSeconds, port, principals });
+  const kms = await startKms({
+    trustAnchor,
+    region,
+    accountId,
+    clock,
+    freshnessSeconds,
+    port,
+    principals,
+    host,
+    protocol: options.http ? "http" : "https",
+  });
+  kms.faults.set(plan);
   const imds = await startImds({ roleName, credentials, instanceId, region, clock, port: imdsPort }).catch(
     async (error: unknown) => {
       await kms.close();

@@ -4,6 +4,8 @@ import type { TrustAnchor } from "../../shared/attestation/trust-anchor.js";
 import type { Clock } from "../clock.js";
 import { systemClock } from "../clock.js";
 import { AuditLog } from "../cloudtrail/records.js";
+import { CONTROL_SERVICE, ControlService } from "../control/control-service.js";
+import { faultOperations } from "../control/fault-operations.js";
 import type { AccessKey } from "../iam/principals.js";
 import { ADMINISTRATOR_POLICY, Principals } from "../iam/principals.js";
 import { Regions } from "../kms/regions.js";
@@ -75,7 +77,9 @@ export async function startKms(options: KmsOptions): Promise<SimulatedKms> {
     ...{ regions, principals, auditLog, trustAnchor, freshnessSeconds, clock, faults },
     onInternalError,
   });
-  const service = new Services({ kms });
+  const operations = new Map([...faultOperations(faults)]);
+  const control = new ControlService({ principals, regions, clock, operations, onInternalError });
+  const service = new Services({ kms, [CONTROL_SERVICE]: control });
   const tls = await createTlsIdentity(region, systemClock);
   const server = createListener({ service, faults, clock, tls: protocol === "https" ? tls : undefined });
   await listen(server, { port: options.port ?? 0, host: options.host ?? "127.0.0.1" });

@@ -186,10 +186,11 @@ function sameToken(expected: string | undefined, actual: string | undefined): bo
   return timingSafeEqual(sha256(expected), sha256(actual));
 }
 
-function signatureOf(
-  request: SignedRequest,
+/** The signature that a request with these headers has to carry. */
+export function signatureOf(
+  request: Omit<SignedRequest, "rawHeaders">,
   headers: ReadonlyMap<string, string>,
-  authorization: Authorization,
+  authorization: Omit<Authorization, "accessKeyId" | "signature">,
   time: string,
   secretAccessKey: string,
 ): Buffer {

@@ -1,0 +1,62 @@
+/**
+ * The simulator's own service, beside those of AWS: what tests and tools ask of it in any language. It is signed for like
+ * any other, under the service name `simulator`, and needs permissions of that name, which an administrator has.
+ */
+import { randomUUID } from "node:crypto";
+import type { Clock } from "../clock.js";
+import { errorReply, jsonReply, parseBody } from "../endpoint/aws-json.js";
+import type { AwsReply, AwsRequest, Service } from "../endpoint/service.js";
+import { AwsError } from "../errors.js";
+import { assertAuthorized } from "../iam/authorization.js";
+import type { Principals } from "../iam/principals.js";
+import { verifySignature } from "../iam/sigv4.js";
+import type { Regions } from "../kms/regions.js";
+
+/** One operation: JSON in, JSON out. @throws AwsError */
+export type ControlOperation = (input: unknown) => Readonly<Record<string, unknown>>;
+
+export interface ControlServiceOptions {
+  readonly principals: Principals;
+  readonly regions: Regions;
+  readonly clock: Clock;
+  /** By name. */
+  readonly operations: ReadonlyMap<string, ControlOperation>;
+  readonly onInternalError: (error: unknown) => void;
+}
+
+export const CONTROL_SERVICE = "simulator";
+export const CONTROL_TARGET_PREFIX = "Simulator.";
+
+export class ControlService implements Service {
+  readonly #options: ControlServiceOptions;
+
+  constructor(options: ControlServiceOptions) {
+    this.#options = options;
+  }
+
+  async answer(request: AwsRequest): Promise<AwsReply> {
+    const requestId = randomUUID();
+    try {
+      return jsonReply(requestId, JSON.stringify(this.#run(request)));
+    } catch (cause) {
+      const error = cause instanceof AwsError ? cause : new AwsError("InternalFailure", "", 500);
+      if (error !== cause) this.#options.onInternalError(cause);
+      return errorReply(error, requestId);
+    }
+  }
+
+  #run(request: AwsRequest): Readonly<Record<string, unknown>> {
+    const { principals, regions, clock, operations } = this.#options;
+    const isRegion = (name: string): boolean => regions.has(name);
+    const { key } = verifySignature(request, principals, { isRegion, service: CONTROL_SERVICE, now: clock() });
+    const name = request.operation?.startsWith(CONTROL_TARGET_PREFIX)
+      ? request.operation.slice(CONTROL_TARGET_PREFIX.length)
+      : "";
+    const operation = operations.get(name);
+    if (operation === undefined) throw new AwsError("UnknownOperationException");
+    const { principal } = key;
+    const resource = { arn: "*", accountId: principal.accountId };
+    assertAuthorized({ principal, action: `${CONTROL_SERVICE}:${name}`, resource, values: new Map() });
+    return operation(parseBody(request.body));
+  }
+}
