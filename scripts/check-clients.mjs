@@ -1,7 +1,7 @@
 /**
- * Drives the simulated KMS with clients that know nothing of it: boto3 and the AWS CLI, unmodified, over TLS. They are used
- * where they are, or installed into a scratch virtual environment; where neither is possible one line says why, and that is
- * no failure. Needs a build (`npm run build`). Prints one line per check and ends with `N passed, N failed`.
+ * Drives the simulated KMS with programs that know nothing of it: boto3, the AWS CLI and the AWS Encryption SDKs for
+ * JavaScript and Python, unmodified, over TLS. Python's are used where they are, or installed into a scratch virtual
+ * environment; where neither is possible one line says why, and that is no failure. Needs a build (`npm run build`). Prints one line per check and ends with `N passed, N failed`.
  */
 import { spawn } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -33,17 +33,22 @@ function run(command, args, { env = process.env, timeout = CHECK_TIMEOUT_MS } = 
 
 const lastLine = (text) => text.trim().split("\n").at(-1) ?? "";
 
-/** The commands of a Python with boto3 and of an AWS CLI; or why there is none. */
+/** The commands of a Python with boto3 and the AWS Encryption SDK, and of an AWS CLI; or why there is none. */
 async function findClients(folder) {
-  const [boto3, cli] = await Promise.all([run("python3", ["-c", "import boto3"]), run("aws", ["--version"])]);
-  const found = { python: boto3.status === 0 ? "python3" : undefined, aws: cli.status === 0 ? "aws" : undefined };
+  const [sdks, cli] = await Promise.all([
+    run("python3", ["-c", "import boto3, aws_encryption_sdk"]),
+    run("aws", ["--version"]),
+  ]);
+  const found = { python: sdks.status === 0 ? "python3" : undefined, aws: cli.status === 0 ? "aws" : undefined };
   if (found.python && found.aws) return found;
   const venv = join(folder, "venv");
   const made = await run("python3", ["-m", "venv", venv], { timeout: INSTALL_TIMEOUT_MS });
   if (made.status !== 0) return { ...found, reason: `no Python virtual environment: ${lastLine(made.stderr)}` };
-  const pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "boto3", "awscli"];
+  const packages = ["boto3", "awscli", "aws-encryption-sdk"];
+  const pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", ...packages];
   const installed = await run(join(venv, "bin", "python"), pip, { timeout: INSTALL_TIMEOUT_MS });
-  if (installed.status !== 0) return { ...found, reason: `pip install boto3 awscli: ${lastLine(installed.stderr)}` };
+  if (installed.status !== 0)
+    return { ...found, reason: `pip install ${packages.join(" ")}: ${lastLine(installed.stderr)}` };
   return { python: found.python ?? join(venv, "bin", "python"), aws: found.aws ?? join(venv, "bin", "aws") };
 }
 
@@ -57,6 +62,8 @@ function clientEnvironment(simulation, caFile) {
     AWS_DEFAULT_REGION: simulation.region,
     AWS_ENDPOINT_URL_KMS: simulation.kms.endpoint,
     AWS_CA_BUNDLE: caFile,
+    NODE_EXTRA_CA_CERTS: caFile,
+    AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: "true",
     AWS_CONFIG_FILE: "/dev/null",
     AWS_SHARED_CREDENTIALS_FILE: "/dev/null",
     AWS_EC2_METADATA_DISABLED: "true",
@@ -86,10 +93,19 @@ async function main() {
     await writeFile(caFile, simulation.kms.caCertificate);
     const env = clientEnvironment(simulation, caFile);
     const { python, aws, reason } = await findClients(folder);
-    const missing = [...(python ? [] : ["boto3"]), ...(aws ? [] : ["the AWS CLI"])];
+    const missing = [
+      ...(python ? [] : ["boto3 and the AWS Encryption SDK for Python"]),
+      ...(aws ? [] : ["the AWS CLI"]),
+    ];
     if (missing.length > 0) say(`skipped: ${missing.join(" and ")}: ${reason}`);
     const script = (file) => fileURLToPath(new URL(file, import.meta.url));
     const results = [
+      await check(
+        "encryption-sdk",
+        process.execPath,
+        [script("check-encryption-sdk.mjs"), folder, ...(python ? [python] : [])],
+        env,
+      ),
       ...(python ? [await check("boto3", python, [script("check-boto3.py")], env)] : []),
       ...(aws ? [await check("aws-cli", "sh", [script("check-aws-cli.sh"), aws, folder], env)] : []),
     ];
