@@ -10,8 +10,9 @@ import {
 import { decrypt, encrypt, reEncrypt } from "./encryption.js";
 import { deriveSharedSecret } from "./key-agreement.js";
 import { getKeyPolicy, putKeyPolicy } from "./key-policies.js";
-import { createKey, describeKey, disableKey, enableKey, getPublicKey } from "./keys.js";
+import { createKey, describeKey, disableKey, enableKey } from "./keys.js";
 import { generateMac, verifyMac } from "./macs.js";
+import { getPublicKey } from "./public-keys.js";
 import { generateRandom } from "./random.js";
 
 export const OPERATIONS: ReadonlyMap<string, Operation> = new Map(
