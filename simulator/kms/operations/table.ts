@@ -14,6 +14,7 @@ import { createKey, describeKey, disableKey, enableKey } from "./keys.js";
 import { generateMac, verifyMac } from "./macs.js";
 import { getPublicKey } from "./public-keys.js";
 import { generateRandom } from "./random.js";
+import { sign, verify } from "./signatures.js";
 
 export const OPERATIONS: ReadonlyMap<string, Operation> = new Map(
   [
@@ -35,6 +36,8 @@ export const OPERATIONS: ReadonlyMap<string, Operation> = new Map(
     getPublicKey,
     putKeyPolicy,
     reEncrypt,
+    sign,
+    verify,
     verifyMac,
   ].map((operation) => [operation.name, operation]),
 );
