@@ -7,6 +7,7 @@ import {
   generateDataKeyPairWithoutPlaintext,
   generateDataKeyWithoutPlaintext,
 } from "./data-keys.js";
+import { decapsulate, encapsulate } from "./encapsulation.js";
 import { decrypt, encrypt, reEncrypt } from "./encryption.js";
 import { deriveSharedSecret } from "./key-agreement.js";
 import { getKeyPolicy, putKeyPolicy } from "./key-policies.js";
@@ -20,11 +21,13 @@ export const OPERATIONS: ReadonlyMap<string, Operation> = new Map(
   [
     createAlias,
     createKey,
+    decapsulate,
     decrypt,
     deriveSharedSecret,
     describeKey,
     disableKey,
     enableKey,
+    encapsulate,
     encrypt,
     generateDataKey,
     generateDataKeyPair,
