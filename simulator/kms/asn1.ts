@@ -23,6 +23,9 @@ export const integer = (value: number): Asn1 =>
 export const nothing = (): Asn1 => asn1.create(Class.UNIVERSAL, Type.NULL, false, "");
 export const octetString = (bytes: Uint8Array): Asn1 =>
   asn1.create(Class.UNIVERSAL, Type.OCTETSTRING, false, binary(bytes));
+/** A BIT STRING of whole bytes. */
+export const bitString = (bytes: Uint8Array): Asn1 =>
+  asn1.create(Class.UNIVERSAL, Type.BITSTRING, false, `\0${binary(bytes)}`);
 /** `[tag] IMPLICIT OCTET STRING`. */
 export const contextOctets = (tag: number, bytes: Uint8Array): Asn1 =>
   asn1.create(Class.CONTEXT_SPECIFIC, tag, false, binary(bytes));
@@ -42,6 +45,8 @@ export const OID = {
   rsaesOaep: "1.2.840.113549.1.1.7",
   mgf1: "1.2.840.113549.1.1.8",
   sha256: "2.16.840.1.101.3.4.2.1",
+  sha384: "2.16.840.1.101.3.4.2.2",
+  sha512: "2.16.840.1.101.3.4.2.3",
   aes256Cbc: "2.16.840.1.101.3.4.1.42",
   aes256Gcm: "2.16.840.1.101.3.4.1.46",
 } as const;

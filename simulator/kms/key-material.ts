@@ -1,6 +1,7 @@
 /** Key material that never leaves this process in the clear, and how ciphertexts name it. */
 import type { KeyObject } from "node:crypto";
 import { createHash, createSecretKey, randomBytes } from "node:crypto";
+import type { LatticeMaterial } from "./lattice-keys.js";
 
 /** Of a symmetric encryption key. `id` is KMS's KeyMaterialId: 64 hexadecimal digits that tell nothing of the secret. */
 export interface SymmetricMaterial {
@@ -15,14 +16,17 @@ export interface MacMaterial {
   readonly secret: KeyObject;
 }
 
-/** Of a key pair. */
+/** Of a key pair that OpenSSL works with. */
 export interface AsymmetricMaterial {
   readonly kind: "asymmetric";
   readonly privateKey: KeyObject;
   readonly publicKey: KeyObject;
 }
 
-export type KeyMaterial = SymmetricMaterial | MacMaterial | AsymmetricMaterial;
+/** Of any key pair. */
+export type KeyPairMaterial = AsymmetricMaterial | LatticeMaterial;
+
+export type KeyMaterial = SymmetricMaterial | MacMaterial | KeyPairMaterial;
 
 /** New AES-256 material. */
 export function newSymmetricMaterial(): SymmetricMaterial {

@@ -1,14 +1,10 @@
 /**
- * Key specs and usages: what the KMS API knows (its enums, which decide what is a validation error) and what this
- * simulated KMS makes keys of (the rest answers UnsupportedOperationException).
+ * Key specs, usages and algorithms: the enums of the KMS service model, in its order (they decide what is a validation
+ * error), and which of them go together (KMS Developer Guide, "Key spec reference").
  */
-import { createSecretKey, generateKeyPair, randomBytes } from "node:crypto";
-import { promisify } from "node:util";
-import { unsupported } from "../errors.js";
-import type { KeyMaterial } from "./key-material.js";
-import { newSymmetricMaterial } from "./key-material.js";
 
-export const KEY_SPECS = [
+/** The specs that CreateKey's deprecated CustomerMasterKeySpec knows. */
+export const CUSTOMER_MASTER_KEY_SPECS = [
   "RSA_2048",
   "RSA_3072",
   "RSA_4096",
@@ -22,14 +18,27 @@ export const KEY_SPECS = [
   "HMAC_384",
   "HMAC_512",
   "SM2",
+] as const;
+
+export const KEY_SPECS = [
+  ...CUSTOMER_MASTER_KEY_SPECS,
   "ML_DSA_44",
   "ML_DSA_65",
   "ML_DSA_87",
   "ECC_NIST_EDWARDS25519",
+  "ML_KEM_512",
+  "ML_KEM_768",
+  "ML_KEM_1024",
 ] as const;
 export type KeySpec = (typeof KEY_SPECS)[number];
 
-export const KEY_USAGES = ["SIGN_VERIFY", "ENCRYPT_DECRYPT", "GENERATE_VERIFY_MAC", "KEY_AGREEMENT"] as const;
+export const KEY_USAGES = [
+  "SIGN_VERIFY",
+  "ENCRYPT_DECRYPT",
+  "GENERATE_VERIFY_MAC",
+  "KEY_AGREEMENT",
+  "ENCAPSULATE_DECAPSULATE",
+] as const;
 export type KeyUsage = (typeof KEY_USAGES)[number];
 
 export const DATA_KEY_PAIR_SPECS = [
@@ -42,61 +51,110 @@ export const DATA_KEY_PAIR_SPECS = [
   "ECC_SECG_P256K1",
   "SM2",
   "ECC_NIST_EDWARDS25519",
+  "ML_KEM_512",
+  "ML_KEM_768",
+  "ML_KEM_1024",
 ] as const;
 export type DataKeyPairSpec = (typeof DATA_KEY_PAIR_SPECS)[number];
 
 export const ENCRYPTION_ALGORITHMS = ["SYMMETRIC_DEFAULT", "RSAES_OAEP_SHA_1", "RSAES_OAEP_SHA_256", "SM2PKE"] as const;
 export type EncryptionAlgorithm = (typeof ENCRYPTION_ALGORITHMS)[number];
 
+export const SIGNING_ALGORITHMS = [
+  "RSASSA_PSS_SHA_256",
+  "RSASSA_PSS_SHA_384",
+  "RSASSA_PSS_SHA_512",
+  "RSASSA_PKCS1_V1_5_SHA_256",
+  "RSASSA_PKCS1_V1_5_SHA_384",
+  "RSASSA_PKCS1_V1_5_SHA_512",
+  "ECDSA_SHA_256",
+  "ECDSA_SHA_384",
+  "ECDSA_SHA_512",
+  "SM2DSA",
+  "ML_DSA_SHAKE_256",
+  "ED25519_SHA_512",
+  "ED25519_PH_SHA_512",
+] as const;
+export type SigningAlgorithm = (typeof SIGNING_ALGORITHMS)[number];
+
 export const MAC_ALGORITHMS = ["HMAC_SHA_224", "HMAC_SHA_256", "HMAC_SHA_384", "HMAC_SHA_512"] as const;
 export type MacAlgorithm = (typeof MAC_ALGORITHMS)[number];
 
-const pair = promisify(generateKeyPair);
+export const KEY_AGREEMENT_ALGORITHMS = ["ECDH"] as const;
+export const ENCAPSULATION_ALGORITHMS = ["ML_KEM"] as const;
+export const MESSAGE_TYPES = ["RAW", "DIGEST", "EXTERNAL_MU"] as const;
+export type MessageType = (typeof MESSAGE_TYPES)[number];
 
-const RSA_BITS: Readonly<Record<string, number>> = { RSA_2048: 2048, RSA_3072: 3072, RSA_4096: 4096 };
-const CURVES: Readonly<Record<string, string>> = {
-  ECC_NIST_P256: "prime256v1",
-  ECC_NIST_P384: "secp384r1",
-  ECC_NIST_P521: "secp521r1",
-  ECC_SECG_P256K1: "secp256k1",
+const RSA_ENCRYPTION = ["RSAES_OAEP_SHA_1", "RSAES_OAEP_SHA_256"] as const;
+const RSA_SIGNING = [
+  "RSASSA_PKCS1_V1_5_SHA_256",
+  "RSASSA_PKCS1_V1_5_SHA_384",
+  "RSASSA_PKCS1_V1_5_SHA_512",
+  "RSASSA_PSS_SHA_256",
+  "RSASSA_PSS_SHA_384",
+  "RSASSA_PSS_SHA_512",
+] as const;
+
+/** What the keys of a spec can do: for each usage that they may have, its algorithms as DescribeKey lists them. */
+interface Abilities {
+  readonly SIGN_VERIFY?: readonly SigningAlgorithm[];
+  readonly ENCRYPT_DECRYPT?: readonly EncryptionAlgorithm[];
+  readonly GENERATE_VERIFY_MAC?: readonly MacAlgorithm[];
+  readonly KEY_AGREEMENT?: typeof KEY_AGREEMENT_ALGORITHMS;
+  readonly ENCAPSULATE_DECAPSULATE?: typeof ENCAPSULATION_ALGORITHMS;
+}
+
+const RSA: Abilities = { ENCRYPT_DECRYPT: RSA_ENCRYPTION, SIGN_VERIFY: RSA_SIGNING };
+const nistCurve = (signing: SigningAlgorithm): Abilities => ({
+  SIGN_VERIFY: [signing],
+  KEY_AGREEMENT: KEY_AGREEMENT_ALGORITHMS,
+});
+const ML_DSA: Abilities = { SIGN_VERIFY: ["ML_DSA_SHAKE_256"] };
+const ML_KEM: Abilities = { ENCAPSULATE_DECAPSULATE: ENCAPSULATION_ALGORITHMS };
+
+const ABILITIES: Readonly<Record<KeySpec, Abilities>> = {
+  RSA_2048: RSA,
+  RSA_3072: RSA,
+  RSA_4096: RSA,
+  ECC_NIST_P256: nistCurve("ECDSA_SHA_256"),
+  ECC_NIST_P384: nistCurve("ECDSA_SHA_384"),
+  ECC_NIST_P521: nistCurve("ECDSA_SHA_512"),
+  ECC_SECG_P256K1: { SIGN_VERIFY: ["ECDSA_SHA_256"] },
+  SYMMETRIC_DEFAULT: { ENCRYPT_DECRYPT: ["SYMMETRIC_DEFAULT"] },
+  HMAC_224: { GENERATE_VERIFY_MAC: ["HMAC_SHA_224"] },
+  HMAC_256: { GENERATE_VERIFY_MAC: ["HMAC_SHA_256"] },
+  HMAC_384: { GENERATE_VERIFY_MAC: ["HMAC_SHA_384"] },
+  HMAC_512: { GENERATE_VERIFY_MAC: ["HMAC_SHA_512"] },
+  SM2: { SIGN_VERIFY: ["SM2DSA"], ENCRYPT_DECRYPT: ["SM2PKE"], KEY_AGREEMENT: KEY_AGREEMENT_ALGORITHMS },
+  ML_DSA_44: ML_DSA,
+  ML_DSA_65: ML_DSA,
+  ML_DSA_87: ML_DSA,
+  ECC_NIST_EDWARDS25519: { SIGN_VERIFY: ["ED25519_PH_SHA_512", "ED25519_SHA_512"] },
+  ML_KEM_512: ML_KEM,
+  ML_KEM_768: ML_KEM,
+  ML_KEM_1024: ML_KEM,
 };
 
-/** A key is as long as its algorithm's output (KMS Developer Guide, "HMAC key specs"). */
-const MAC_BYTES: Readonly<Record<string, number>> = { HMAC_224: 28, HMAC_256: 32, HMAC_384: 48, HMAC_512: 64 };
-
-/** The MAC algorithms of a key of this spec: one of an HMAC key, none of any other. */
-export const macAlgorithmsOf = (spec: KeySpec): readonly MacAlgorithm[] =>
-  MAC_ALGORITHMS.filter((algorithm) => algorithm === spec.replace("HMAC_", "HMAC_SHA_"));
-
-/** Whether the spec is one of RSA. */
-export const isRsa = (spec: string): boolean => RSA_BITS[spec] !== undefined;
-
-/** The usages that a key of this spec may have here. */
-export function usagesOf(spec: KeySpec): readonly KeyUsage[] {
-  if (spec === "SYMMETRIC_DEFAULT" || isRsa(spec)) return ["ENCRYPT_DECRYPT"];
-  if (MAC_BYTES[spec] !== undefined) return ["GENERATE_VERIFY_MAC"];
-  return spec.startsWith("ECC_NIST_P") ? ["KEY_AGREEMENT"] : [];
-}
+/** Whether a key of this spec may have this usage. */
+export const mayHaveUsage = (spec: KeySpec, usage: KeyUsage): boolean => ABILITIES[spec][usage] !== undefined;
 
 /** The encryption algorithms of a key of this spec with ENCRYPT_DECRYPT. */
-export function encryptionAlgorithmsOf(spec: KeySpec): readonly EncryptionAlgorithm[] {
-  return isRsa(spec) ? ["RSAES_OAEP_SHA_1", "RSAES_OAEP_SHA_256"] : ["SYMMETRIC_DEFAULT"];
-}
+export const encryptionAlgorithmsOf = (spec: KeySpec): readonly EncryptionAlgorithm[] =>
+  ABILITIES[spec].ENCRYPT_DECRYPT ?? [];
+/** The signing algorithms of a key of this spec with SIGN_VERIFY. */
+export const signingAlgorithmsOf = (spec: KeySpec): readonly SigningAlgorithm[] => ABILITIES[spec].SIGN_VERIFY ?? [];
+/** The MAC algorithms of a key of this spec: one of an HMAC key, none of any other. */
+export const macAlgorithmsOf = (spec: KeySpec): readonly MacAlgorithm[] => ABILITIES[spec].GENERATE_VERIFY_MAC ?? [];
 
-/** New material of a KMS key. RSA takes a while: it is made off the main thread. */
-export async function newMaterial(spec: KeySpec): Promise<KeyMaterial> {
-  if (spec === "SYMMETRIC_DEFAULT") return newSymmetricMaterial();
-  const macBytes = MAC_BYTES[spec];
-  if (macBytes !== undefined) return { kind: "mac", secret: createSecretKey(randomBytes(macBytes)) };
-  return { kind: "asymmetric", ...(await newKeyPair(spec)) };
-}
+const ALGORITHM_MEMBERS: Readonly<Record<KeyUsage, string>> = {
+  SIGN_VERIFY: "SigningAlgorithms",
+  ENCRYPT_DECRYPT: "EncryptionAlgorithms",
+  GENERATE_VERIFY_MAC: "MacAlgorithms",
+  KEY_AGREEMENT: "KeyAgreementAlgorithms",
+  ENCAPSULATE_DECAPSULATE: "EncapsulationAlgorithms",
+};
 
-/** A new key pair. @throws AwsError UnsupportedOperationException for specs that this KMS does not make. */
-export async function newKeyPair(spec: KeySpec | DataKeyPairSpec) {
-  const modulusLength = RSA_BITS[spec];
-  if (modulusLength !== undefined) return pair("rsa", { modulusLength });
-  if (spec === "ECC_NIST_EDWARDS25519") return pair("ed25519");
-  const namedCurve = CURVES[spec];
-  if (namedCurve === undefined) throw unsupported(`The key spec ${spec} is not supported by this simulated KMS.`);
-  return pair("ec", { namedCurve });
-}
+/** The member by which DescribeKey and GetPublicKey tell what a key can do, the one of its usage. */
+export const algorithmMembers = (spec: KeySpec, usage: KeyUsage): Readonly<Record<string, readonly string[]>> => ({
+  [ALGORITHM_MEMBERS[usage]]: ABILITIES[spec][usage] ?? [],
+});

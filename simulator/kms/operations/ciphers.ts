@@ -11,7 +11,7 @@ import { findMaterial } from "../key.js";
 import type { EncryptionAlgorithm } from "../key-specs.js";
 import { encryptionAlgorithmsOf } from "../key-specs.js";
 import type { Call } from "../operation.js";
-import { assertUsable, blobKeyOf, materialOf } from "./key-access.js";
+import { assertAlgorithm, assertUsable, blobKeyOf, materialOf } from "./key-access.js";
 
 /** How bytes are encrypted: the members of a request, whatever their names in it. */
 export interface Cipher {
@@ -40,12 +40,13 @@ export function keyOfCiphertext(
 ): KmsKey {
   const named = name === undefined ? undefined : keys.resolve(name, principal.accountId);
   if (algorithm !== "SYMMETRIC_DEFAULT") {
-    if (named === undefined) throw validationError(`${member} is required for asymmetric encryption algorithms.`);
+    if (named === undefined) throw validationError(`${member} must not be null`);
     return named;
   }
-  // KMS says so of a key that cannot have made a symmetric ciphertext, whatever the ciphertext is.
+  const { keyId } = parseBlob(ciphertext);
+  // KMS says so of a key that cannot have made a symmetric ciphertext, whichever the ciphertext is.
   if (named !== undefined && named.keySpec !== "SYMMETRIC_DEFAULT") throw incorrectKey("perform this operation");
-  const key = keys.findByIdBytes(parseBlob(ciphertext).keyId);
+  const key = keys.findByIdBytes(keyId);
   if (key === undefined) throw invalidCiphertext();
   if (named !== undefined && named.keyId !== key.keyId) throw incorrectKey("decrypt this ciphertext");
   return key;
@@ -57,15 +58,10 @@ const incorrectKey = (what: string) =>
 /** @throws AwsError DisabledException, InvalidKeyUsageException, ValidationException */
 export function assertFits({ algorithm, context }: Cipher, key: KmsKey, operation: string): void {
   assertUsable(key, operation, "ENCRYPT_DECRYPT");
-  if (!encryptionAlgorithmsOf(key.keySpec).includes(algorithm)) {
-    throw new AwsError(
-      "InvalidKeyUsageException",
-      `Algorithm ${algorithm} is incompatible with key spec ${key.keySpec}.`,
-    );
-  }
+  assertAlgorithm(key, algorithm, encryptionAlgorithmsOf(key.keySpec));
   // RSA cannot authenticate a context; ignoring one would let its sender believe in it.
   if (algorithm !== "SYMMETRIC_DEFAULT" && context.size > 0) {
-    throw validationError("EncryptionContext is not supported for asymmetric keys.");
+    throw validationError("EncryptionContext is not supported when encrypting/decrypting with asymmetric CMKs.");
   }
 }
 

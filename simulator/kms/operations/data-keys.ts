@@ -1,14 +1,16 @@
 /** Data keys and data key pairs, with and without plaintext (API_GenerateDataKey, API_GenerateDataKeyPair). */
 import { randomBytes } from "node:crypto";
 import { z } from "zod";
-import { validationError } from "../../errors.js";
+import { AwsError, validationError } from "../../errors.js";
 import { sealBlob } from "../ciphertext-blob.js";
 import type { KmsKey } from "../key.js";
-import { DATA_KEY_PAIR_SPECS, newKeyPair } from "../key-specs.js";
+import type { SymmetricMaterial } from "../key-material.js";
+import { encodePrivateKey, encodePublicKey, newKeyPair } from "../key-pairs.js";
+import { DATA_KEY_PAIR_SPECS } from "../key-specs.js";
 import type { Answer, Call } from "../operation.js";
 import { defineOperation, secretAnswer } from "../operation.js";
 import { dryRun, encryptionContext, grantTokens, keyId, recipient } from "../schema.js";
-import { blobKeyOf, contextConditions, demandOn, keyOf, symmetricMaterial } from "./key-access.js";
+import { assertUsable, blobKeyOf, contextConditions, demandOn, keyOf, materialOf } from "./key-access.js";
 
 const common = { KeyId: keyId, EncryptionContext: encryptionContext, GrantTokens: grantTokens, DryRun: dryRun };
 
@@ -87,7 +89,7 @@ interface Generated {
 }
 
 function newDataKey({ input }: DataKeyCall, key: KmsKey, operation: string): Generated {
-  const material = symmetricMaterial(key, operation);
+  const material = sealingMaterial(key, operation, "data key");
   if ((input.KeySpec === undefined) === (input.NumberOfBytes === undefined)) {
     throw validationError("Please specify either number of bytes or key spec.");
   }
@@ -97,16 +99,25 @@ function newDataKey({ input }: DataKeyCall, key: KmsKey, operation: string): Gen
 }
 
 async function newDataKeyPair({ input }: PairCall, key: KmsKey, operation: string): Promise<Generated> {
-  const material = symmetricMaterial(key, operation);
-  const { privateKey, publicKey } = await newKeyPair(input.KeyPairSpec);
-  const secret = privateKey.export({ type: "pkcs8", format: "der" });
+  const material = sealingMaterial(key, operation, "data key pair");
+  const pair = await newKeyPair(input.KeyPairSpec);
+  const secret = encodePrivateKey(pair);
   const sealed = sealBlob(blobKeyOf(key, material), material.secret, secret, input.EncryptionContext ?? new Map());
   const answer = {
     PrivateKeyCiphertextBlob: sealed,
-    PublicKey: publicKey.export({ type: "spki", format: "der" }),
+    PublicKey: encodePublicKey(pair),
     KeyId: key.arn,
     KeyPairSpec: input.KeyPairSpec,
     KeyMaterialId: material.id,
   };
   return { secret, answer };
+}
+
+/** What seals a data key. @throws AwsError as `assertUsable` */
+function sealingMaterial(key: KmsKey, operation: string, what: "data key" | "data key pair"): SymmetricMaterial {
+  assertUsable(key, operation, "ENCRYPT_DECRYPT");
+  if (key.keySpec !== "SYMMETRIC_DEFAULT") {
+    throw new AwsError("InvalidKeyUsageException", `You cannot generate a ${what} with an asymmetric CMK`);
+  }
+  return materialOf(key, "symmetric", operation);
 }

@@ -48,8 +48,13 @@ export function* contextConditions(context: EncryptionContext = new Map()): Cond
  * Whether the key's state lets it be used (KMS Developer Guide, "Key states of AWS KMS keys").
  * @throws AwsError DisabledException, KMSInvalidStateException
  */
-export function assertEnabled({ arn, state }: KmsKey): void {
-  if (state === "Disabled") throw new AwsError("DisabledException", `${arn} is disabled.`);
+export function assertEnabled(key: KmsKey): void {
+  if (key.state === "Disabled") throw new AwsError("DisabledException", `${key.arn} is disabled.`);
+  assertNotPending(key);
+}
+
+/** Whether the key's state lets it be read. @throws AwsError KMSInvalidStateException */
+export function assertNotPending({ arn, state }: KmsKey): void {
   if (state === "PendingDeletion") throw new AwsError("KMSInvalidStateException", `${arn} is pending deletion.`);
   if (state === "PendingImport") throw new AwsError("KMSInvalidStateException", `${arn} is pending import.`);
 }
@@ -65,6 +70,12 @@ export function assertUsable(key: KmsKey, operation: string, usage: KeyUsage): v
   }
 }
 
+/** @throws AwsError InvalidKeyUsageException for an algorithm that is none of the key's */
+export function assertAlgorithm({ keySpec }: KmsKey, algorithm: string, algorithms: readonly string[]): void {
+  if (algorithms.includes(algorithm)) return;
+  throw new AwsError("InvalidKeyUsageException", `Algorithm ${algorithm} is incompatible with key spec ${keySpec}.`);
+}
+
 /** The key's material of that kind. @throws AwsError InvalidKeyUsageException if it is of another one */
 export function materialOf<Kind extends KeyMaterial["kind"]>(key: KmsKey, kind: Kind, operation: string) {
   const material = currentMaterial(key);
@@ -73,12 +84,6 @@ export function materialOf<Kind extends KeyMaterial["kind"]>(key: KmsKey, kind: 
     "InvalidKeyUsageException",
     `${key.arn} key spec is ${key.keySpec} which is not valid for ${operation}.`,
   );
-}
-
-/** The material of a symmetric encryption key. @throws AwsError as `assertUsable` and `materialOf` */
-export function symmetricMaterial(key: KmsKey, operation: string): SymmetricMaterial {
-  assertUsable(key, operation, "ENCRYPT_DECRYPT");
-  return materialOf(key, "symmetric", operation);
 }
 
 /** How a ciphertext names this key and material. */

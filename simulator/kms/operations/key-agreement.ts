@@ -2,8 +2,9 @@
 import type { KeyObject } from "node:crypto";
 import { createPublicKey, diffieHellman } from "node:crypto";
 import { z } from "zod";
-import { validationError } from "../../errors.js";
+import { AwsError } from "../../errors.js";
 import type { KmsKey } from "../key.js";
+import { KEY_AGREEMENT_ALGORITHMS } from "../key-specs.js";
 import { defineOperation, secretAnswer } from "../operation.js";
 import { blob, dryRun, grantTokens, keyId, recipient } from "../schema.js";
 import { assertUsable, demandOn, keyOf, materialOf } from "./key-access.js";
@@ -13,7 +14,7 @@ export const deriveSharedSecret = defineOperation({
   readOnly: true,
   input: z.object({
     KeyId: keyId,
-    KeyAgreementAlgorithm: z.enum(["ECDH"]),
+    KeyAgreementAlgorithm: z.enum(KEY_AGREEMENT_ALGORITHMS),
     PublicKey: blob(1, 8192),
     GrantTokens: grantTokens,
     DryRun: dryRun,
@@ -35,11 +36,12 @@ export const deriveSharedSecret = defineOperation({
   },
 });
 
+/** @throws AwsError ValidationException, without a text, for what is not a key on the same curve */
 function agree(key: KmsKey, publicKey: KeyObject | undefined): Uint8Array {
   const { privateKey } = materialOf(key, "asymmetric", "DeriveSharedSecret");
   const curve = privateKey.asymmetricKeyDetails?.namedCurve;
   if (publicKey?.asymmetricKeyType !== "ec" || publicKey.asymmetricKeyDetails?.namedCurve !== curve) {
-    throw validationError(`The public key is not a DER SubjectPublicKeyInfo on the curve of ${key.keySpec}.`);
+    throw new AwsError("ValidationException");
   }
   return diffieHellman({ privateKey, publicKey });
 }

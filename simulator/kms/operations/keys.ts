@@ -1,22 +1,24 @@
-/** CreateKey, DescribeKey, GetPublicKey, EnableKey, DisableKey: keys as objects, without using them. */
+/** CreateKey, DescribeKey, EnableKey, DisableKey: keys as objects, without using them. */
 import { z } from "zod";
+import type { AwsError } from "../../errors.js";
 import { unsupported, validationError } from "../../errors.js";
 import { compileKeyPolicy } from "../../iam/policy/compile.js";
 import type { KmsKey } from "../key.js";
 import { currentMaterial, newKeyId, resourceOf } from "../key.js";
 import type { KeySpec, KeyUsage } from "../key-specs.js";
-import { encryptionAlgorithmsOf, KEY_SPECS, KEY_USAGES, macAlgorithmsOf, newMaterial, usagesOf } from "../key-specs.js";
+import { algorithmMembers, CUSTOMER_MASTER_KEY_SPECS, KEY_SPECS, KEY_USAGES, mayHaveUsage } from "../key-specs.js";
+import { newMaterial } from "../new-material.js";
 import type { Answer, Call } from "../operation.js";
 import { defineOperation } from "../operation.js";
 import { grantTokens, keyId } from "../schema.js";
-import { assertEnabled, demandOn, keyOf } from "./key-access.js";
+import { demandOn, keyOf } from "./key-access.js";
 import { assertNoLockout, defaultKeyPolicy, policyText } from "./key-policies.js";
 
 const createKeyInput = z.object({
   Policy: policyText.optional(),
   Description: z.string().max(8192).optional(),
   KeyUsage: z.enum(KEY_USAGES).optional(),
-  CustomerMasterKeySpec: z.enum(KEY_SPECS).optional(),
+  CustomerMasterKeySpec: z.enum(CUSTOMER_MASTER_KEY_SPECS).optional(),
   KeySpec: z.enum(KEY_SPECS).optional(),
   Origin: z.enum(["AWS_KMS", "EXTERNAL", "AWS_CLOUDHSM", "EXTERNAL_KEY_STORE"]).optional(),
   CustomKeyStoreId: z.string().min(1).max(64).optional(),
@@ -72,20 +74,16 @@ function specAndUsageOf(input: CreateKeyInput): { spec: KeySpec; usage: KeyUsage
     throw unsupported(`Keys of origin ${origin} and custom key stores are not supported by this simulated KMS.`);
   }
   if (input.MultiRegion === true) throw unsupported("Multi-Region keys are not supported by this simulated KMS.");
-  if (!usagesOf(spec).includes(usage)) {
-    if (couldHaveUsage(spec, usage))
-      throw unsupported(`KeyUsage ${usage} with KeySpec ${spec} is not supported by this simulated KMS.`);
-    throw validationError(`KeyUsage ${usage} is not compatible with KeySpec ${spec}`);
-  }
+  if (!mayHaveUsage(spec, usage)) throw unfit(spec, usage);
   return { spec, usage };
 }
 
-/** Whether AWS has keys of this spec and usage. */
-function couldHaveUsage(spec: KeySpec, usage: KeyUsage): boolean {
-  if (spec.startsWith("HMAC_")) return usage === "GENERATE_VERIFY_MAC";
-  if (spec === "SYMMETRIC_DEFAULT") return usage === "ENCRYPT_DECRYPT";
-  if (spec === "SM2") return usage !== "GENERATE_VERIFY_MAC";
-  return usage === "SIGN_VERIFY";
+function unfit(spec: KeySpec, usage: KeyUsage): AwsError {
+  return validationError(
+    spec === "SYMMETRIC_DEFAULT"
+      ? `The operation failed because the KeyUsage value of the CMK is ${usage}. To perform this operation, the KeyUsage value must be ENCRYPT_DECRYPT.`
+      : `KeyUsage ${usage} is not compatible with KeySpec ${spec}`,
+  );
 }
 
 async function makeKey(call: Call<CreateKeyInput>, keySpec: KeySpec, keyUsage: KeyUsage): Promise<KmsKey> {
@@ -130,43 +128,13 @@ function keyMetadata(key: KmsKey): Answer {
     Origin: "AWS_KMS",
     KeyManager: "CUSTOMER",
     CustomerMasterKeySpec: key.keySpec,
-    ...specMembers(key),
+    KeySpec: key.keySpec,
+    KeyUsage: key.keyUsage,
+    ...algorithmMembers(key.keySpec, key.keyUsage),
     MultiRegion: false,
     ...(material?.kind === "symmetric" ? { CurrentKeyMaterialId: material.id } : {}),
   };
 }
-
-const specMembers = ({ keySpec, keyUsage }: KmsKey): Answer => ({
-  KeySpec: keySpec,
-  KeyUsage: keyUsage,
-  ...algorithmMembers(keySpec, keyUsage),
-});
-
-function algorithmMembers(spec: KeySpec, usage: KeyUsage): Answer {
-  if (usage === "KEY_AGREEMENT") return { KeyAgreementAlgorithms: ["ECDH"] };
-  if (usage === "GENERATE_VERIFY_MAC") return { MacAlgorithms: macAlgorithmsOf(spec) };
-  return { EncryptionAlgorithms: encryptionAlgorithmsOf(spec) };
-}
-
-export const getPublicKey = defineOperation({
-  name: "GetPublicKey",
-  readOnly: true,
-  input: z.object({ KeyId: keyId, GrantTokens: grantTokens }),
-  subject: keyOf,
-  demands: (call, key) => [demandOn(call, key, "GetPublicKey")],
-  perform: (_call, key) => {
-    const material = currentMaterial(key);
-    if (material?.kind !== "asymmetric")
-      throw unsupported(`${key.arn} key spec is ${key.keySpec} which is not valid for GetPublicKey.`);
-    assertEnabled(key);
-    return {
-      KeyId: key.arn,
-      PublicKey: material.publicKey.export({ type: "spki", format: "der" }),
-      CustomerMasterKeySpec: key.keySpec,
-      ...specMembers(key),
-    };
-  },
-});
 
 export const enableKey = switchKey("EnableKey", "Enabled");
 export const disableKey = switchKey("DisableKey", "Disabled");

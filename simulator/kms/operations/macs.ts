@@ -8,7 +8,7 @@ import { MAC_ALGORITHMS, macAlgorithmsOf } from "../key-specs.js";
 import type { Call } from "../operation.js";
 import { defineOperation } from "../operation.js";
 import { blob, dryRun, grantTokens, keyId } from "../schema.js";
-import { assertUsable, demandOn, keyOf, materialOf } from "./key-access.js";
+import { assertAlgorithm, assertUsable, demandOn, keyOf, materialOf } from "./key-access.js";
 
 const members = {
   KeyId: keyId,
@@ -57,11 +57,6 @@ const macDemand = (call: MacCall, key: KmsKey, action: string) =>
 function macOf(key: KmsKey, algorithm: MacAlgorithm, message: Uint8Array, operation: string): Uint8Array {
   assertUsable(key, operation, "GENERATE_VERIFY_MAC");
   const { secret } = materialOf(key, "mac", operation);
-  if (!macAlgorithmsOf(key.keySpec).includes(algorithm)) {
-    throw new AwsError(
-      "InvalidKeyUsageException",
-      `Algorithm ${algorithm} is incompatible with key spec ${key.keySpec}.`,
-    );
-  }
+  assertAlgorithm(key, algorithm, macAlgorithmsOf(key.keySpec));
   return createHmac(algorithm.replace("HMAC_SHA_", "sha"), secret).update(message).digest();
 }

@@ -7,22 +7,27 @@ import {
   generateDataKeyPairWithoutPlaintext,
   generateDataKeyWithoutPlaintext,
 } from "./data-keys.js";
+import { decapsulate, encapsulate } from "./encapsulation.js";
 import { decrypt, encrypt, reEncrypt } from "./encryption.js";
 import { deriveSharedSecret } from "./key-agreement.js";
 import { getKeyPolicy, putKeyPolicy } from "./key-policies.js";
-import { createKey, describeKey, disableKey, enableKey, getPublicKey } from "./keys.js";
+import { createKey, describeKey, disableKey, enableKey } from "./keys.js";
 import { generateMac, verifyMac } from "./macs.js";
+import { getPublicKey } from "./public-keys.js";
 import { generateRandom } from "./random.js";
+import { sign, verify } from "./signatures.js";
 
 export const OPERATIONS: ReadonlyMap<string, Operation> = new Map(
   [
     createAlias,
     createKey,
+    decapsulate,
     decrypt,
     deriveSharedSecret,
     describeKey,
     disableKey,
     enableKey,
+    encapsulate,
     encrypt,
     generateDataKey,
     generateDataKeyPair,
@@ -34,6 +39,8 @@ export const OPERATIONS: ReadonlyMap<string, Operation> = new Map(
     getPublicKey,
     putKeyPolicy,
     reEncrypt,
+    sign,
+    verify,
     verifyMac,
   ].map((operation) => [operation.name, operation]),
 );

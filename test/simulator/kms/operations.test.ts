@@ -108,13 +108,13 @@ describe("CreateKey and DescribeKey", () => {
       "a usage that the spec cannot have",
       { KeyUsage: "SIGN_VERIFY" },
       "ValidationException",
-      "KeyUsage SIGN_VERIFY is not compatible with KeySpec SYMMETRIC_DEFAULT",
+      "The operation failed because the KeyUsage value of the CMK is SIGN_VERIFY. To perform this operation, the KeyUsage value must be ENCRYPT_DECRYPT.",
     ],
     [
-      "a key that this KMS does not make",
-      { KeySpec: "RSA_2048", KeyUsage: "SIGN_VERIFY" },
+      "a key of China Regions",
+      { KeySpec: "SM2", KeyUsage: "SIGN_VERIFY" },
       "UnsupportedOperationException",
-      "KeyUsage SIGN_VERIFY",
+      "KeySpec SM2 is not supported in this Region",
     ],
     ["multi-Region keys", { MultiRegion: true }, "UnsupportedOperationException", "Multi-Region"],
     ["imported material", { Origin: "EXTERNAL" }, "UnsupportedOperationException", "Keys of origin EXTERNAL"],
@@ -336,11 +336,15 @@ describe("Encrypt and Decrypt with an RSA key", () => {
   it("refuse a missing key, a context, and wrong bytes", async () => {
     const CiphertextBlob = new Uint8Array(256).fill(1);
     const decrypt = (more: object) => client.send(new DecryptCommand({ CiphertextBlob, EncryptionAlgorithm, ...more }));
-    expect(await errorNameOf(decrypt({}))).toBe("ValidationException");
-    expect(await errorNameOf(decrypt({ KeyId: rsaKey, EncryptionContext }))).toBe("ValidationException");
+    expect(await errorOf(decrypt({}))).toEqual({ name: "ValidationException", message: "KeyId must not be null" });
+    expect(await errorOf(decrypt({ KeyId: rsaKey, EncryptionContext }))).toEqual({
+      name: "ValidationException",
+      message: "EncryptionContext is not supported when encrypting/decrypting with asymmetric CMKs.",
+    });
     expect(await errorNameOf(decrypt({ KeyId: rsaKey }))).toBe("InvalidCiphertextException");
-    const symmetric = client.send(new DecryptCommand({ CiphertextBlob, KeyId: rsaKey }));
-    expect(await errorOf(symmetric)).toEqual({
+    const asSymmetric = { KeyId: rsaKey, EncryptionAlgorithm: undefined };
+    expect(await errorNameOf(decrypt(asSymmetric))).toBe("InvalidCiphertextException");
+    expect(await errorOf(decrypt({ ...asSymmetric, CiphertextBlob: await encrypt() }))).toEqual({
       name: "IncorrectKeyException",
       message: "The key ID in the request does not identify a CMK that can perform this operation.",
     });
@@ -375,23 +379,30 @@ describe("data keys", () => {
     expect(await generate({ KeySpec: "AES_256", NumberOfBytes: 32 })).toEqual(oneWay);
     expect((await generate({ NumberOfBytes: 1025 })).name).toBe("ValidationException");
     const rsa = await newKey({ KeySpec: "RSA_2048", KeyUsage: "ENCRYPT_DECRYPT" });
-    expect((await generate({ KeyId: rsa, KeySpec: "AES_256" })).name).toBe("InvalidKeyUsageException");
+    expect(await generate({ KeyId: rsa, KeySpec: "AES_256" })).toEqual({
+      name: "InvalidKeyUsageException",
+      message: "You cannot generate a data key with an asymmetric CMK",
+    });
   });
 
-  it.each(["RSA_2048", "ECC_NIST_P256", "ECC_NIST_P384", "ECC_NIST_P521", "ECC_SECG_P256K1"] as const)(
-    "come in pairs too: %s",
-    async (KeyPairSpec) => {
-      const made = await client.send(new GenerateDataKeyPairCommand({ KeyId: keyId, KeyPairSpec, EncryptionContext }));
-      const CiphertextBlob = made.PrivateKeyCiphertextBlob;
-      const opened = await client.send(new DecryptCommand({ CiphertextBlob, EncryptionContext }));
-      expect(opened.Plaintext).toEqual(made.PrivateKeyPlaintext);
-      const { PrivateKeyPlaintext = new Uint8Array(), PublicKey = new Uint8Array() } = made;
-      const derived = createPublicKey(
-        createPrivateKey({ key: Buffer.from(PrivateKeyPlaintext), format: "der", type: "pkcs8" }),
-      );
-      expect(new Uint8Array(derived.export({ type: "spki", format: "der" }))).toEqual(PublicKey);
-    },
-  );
+  it.each([
+    "RSA_2048",
+    "ECC_NIST_P256",
+    "ECC_NIST_P384",
+    "ECC_NIST_P521",
+    "ECC_SECG_P256K1",
+    "ECC_NIST_EDWARDS25519",
+  ] as const)("come in pairs too: %s", async (KeyPairSpec) => {
+    const made = await client.send(new GenerateDataKeyPairCommand({ KeyId: keyId, KeyPairSpec, EncryptionContext }));
+    const CiphertextBlob = made.PrivateKeyCiphertextBlob;
+    const opened = await client.send(new DecryptCommand({ CiphertextBlob, EncryptionContext }));
+    expect(opened.Plaintext).toEqual(made.PrivateKeyPlaintext);
+    const { PrivateKeyPlaintext = new Uint8Array(), PublicKey = new Uint8Array() } = made;
+    const derived = createPublicKey(
+      createPrivateKey({ key: Buffer.from(PrivateKeyPlaintext), format: "der", type: "pkcs8" }),
+    );
+    expect(new Uint8Array(derived.export({ type: "spki", format: "der" }))).toEqual(PublicKey);
+  });
 
   it("come in pairs without the private key in the clear", async () => {
     const command = new GenerateDataKeyPairWithoutPlaintextCommand({ KeyId: keyId, KeyPairSpec: "ECC_NIST_P256" });

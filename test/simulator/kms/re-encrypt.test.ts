@@ -105,7 +105,7 @@ describe("ReEncrypt", () => {
     } as const;
     expect(await errorOf(client.send(new ReEncryptCommand(withoutName)))).toEqual({
       name: "ValidationException",
-      message: "SourceKeyId is required for asymmetric encryption algorithms.",
+      message: "SourceKeyId must not be null",
     });
   });
 

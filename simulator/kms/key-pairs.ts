@@ -1,0 +1,52 @@
+/**
+ * Key pairs: how each spec's is made, and how they leave this process. Whoever does the arithmetic, the public part is a
+ * SubjectPublicKeyInfo (RFC 5280 §4.1.2.7) and the private part PKCS #8 (RFC 5958), both DER.
+ */
+import { generateKeyPair } from "node:crypto";
+import { promisify } from "node:util";
+import { unsupported } from "../errors.js";
+import type { AsymmetricMaterial, KeyMaterial, KeyPairMaterial } from "./key-material.js";
+import type { KeySpec } from "./key-specs.js";
+import { encodeLatticePrivateKey, encodeLatticePublicKey, isLatticeSpec, newLatticeMaterial } from "./lattice-keys.js";
+
+const pair = promisify(generateKeyPair);
+
+const RSA_BITS: Readonly<Record<string, number>> = { RSA_2048: 2048, RSA_3072: 3072, RSA_4096: 4096 };
+const CURVES: Readonly<Record<string, string>> = {
+  ECC_NIST_P256: "prime256v1",
+  ECC_NIST_P384: "secp384r1",
+  ECC_NIST_P521: "secp521r1",
+  ECC_SECG_P256K1: "secp256k1",
+};
+
+/** New material of a key pair. @throws AwsError UnsupportedOperationException for specs that this KMS does not make */
+export async function newKeyPair(spec: KeySpec): Promise<KeyPairMaterial> {
+  return isLatticeSpec(spec) ? newLatticeMaterial(spec) : { kind: "asymmetric", ...(await newKeyObjects(spec)) };
+}
+
+/** RSA takes a while: it is made off the main thread. */
+async function newKeyObjects(spec: KeySpec): Promise<Omit<AsymmetricMaterial, "kind">> {
+  const modulusLength = RSA_BITS[spec];
+  if (modulusLength !== undefined) return pair("rsa", { modulusLength });
+  if (spec === "ECC_NIST_EDWARDS25519") return pair("ed25519");
+  const namedCurve = CURVES[spec];
+  // SM2 is of China Regions (API_CreateKey, "KeySpec"), and this KMS does not have it there either.
+  if (namedCurve === undefined) throw unsupported(`KeySpec ${spec} is not supported in this Region`);
+  return pair("ec", { namedCurve });
+}
+
+/** Whether the material is a key pair. */
+export const isKeyPair = (material: KeyMaterial | undefined): material is KeyPairMaterial =>
+  material?.kind === "asymmetric" || material?.kind === "lattice";
+
+/** The DER SubjectPublicKeyInfo. */
+export const encodePublicKey = (material: KeyPairMaterial): Uint8Array =>
+  material.kind === "lattice"
+    ? encodeLatticePublicKey(material)
+    : material.publicKey.export({ type: "spki", format: "der" });
+
+/** The DER PKCS #8. */
+export const encodePrivateKey = (material: KeyPairMaterial): Uint8Array =>
+  material.kind === "lattice"
+    ? encodeLatticePrivateKey(material)
+    : material.privateKey.export({ type: "pkcs8", format: "der" });
