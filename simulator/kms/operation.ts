@@ -103,7 +103,6 @@ export function defineOperation<Input extends CommonInput & Readonly<Record<stri
         throw new AwsError(
           "DryRunOperationException",
           "The request would have succeeded, but the DryRun option is set.",
-          412,
         );
       }
       return answer;

@@ -42,6 +42,7 @@ const OTHER_PAIRS: Rate = { usual: 100 };
 const CRYPTOGRAPHIC = new Set([
   ...["Decrypt", "Encrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext", "GenerateMac", "GenerateRandom"],
   ...["ReEncrypt", "VerifyMac", "Sign", "Verify", "DeriveSharedSecret"],
+  ...["Encapsulate", "Decapsulate"],
 ]);
 
 /** Operations that have a quota of their own. */
@@ -112,7 +113,7 @@ function quotaOf({ operation, keySpec = "SYMMETRIC_DEFAULT" }: QuotaRequest): Qu
     const usual = BY_OPERATION[operation];
     return usual === undefined ? undefined : { name: operation, rate: { usual } };
   }
-  const type = /^(RSA|ECC|SM2|ML_DSA)/.exec(keySpec)?.[1];
+  const type = /^(RSA|ECC|SM2|ML_DSA|ML_KEM)/.exec(keySpec)?.[1];
   if (type === undefined) return { name: "Cryptographic operations (symmetric)", rate: SYMMETRIC };
   return { name: `Cryptographic operations (${type === "SM2" ? "ECC" : type})`, rate: ASYMMETRIC };
 }
