@@ -19,6 +19,8 @@ export { bootPcrs, readImage } from "./image.js";
 export type { ImdsOptions, SimulatedImds } from "./imds.js";
 export { startImds } from "./imds.js";
 export { connectSimulatedNsm } from "./nsm/client.js";
+export type { NitroTpmClaims, NitroTpmOptions, SimulatedNitroTpm } from "./nsm/nitro-tpm.js";
+export { startNitroTpm } from "./nsm/nitro-tpm.js";
 export type { NsmServer } from "./nsm/server.js";
 export { serveNsm } from "./nsm/server.js";
 export type { BootOptions } from "./nsm/simulated-nsm.js";

@@ -9,6 +9,7 @@ import type { AwsError } from "../errors.js";
 import type { IssuedKey } from "../iam/principals.js";
 import type { CallTrace } from "../kms/operation.js";
 import type { AttestedRecipient } from "../kms/recipient.js";
+import { isNitroTpm } from "../kms/recipient.js";
 
 /** One CloudTrail record; the members that this simulator fills. */
 export interface AuditRecord {
@@ -161,8 +162,14 @@ const RECORDED_PCRS: readonly (readonly [number, string])[] = [
   ...[1, 2, 3, 4, 8].map((index) => [index, `attestationDocumentEnclavePCR${index}`] as const),
 ];
 
-function recipientElement({ attestation }: AttestedRecipient): Readonly<Record<string, string>> {
-  const pcrs = RECORDED_PCRS.flatMap(([index, name]) => {
+/** Those of a NitroTPM ("AWS CloudTrail entries for NitroTPM"). */
+const RECORDED_NITRO_TPM_PCRS = [4, 7, 8, 9, 16, 23].map(
+  (index) => [index, `attestationDocumentNitroTPMPCR${index}`] as const,
+);
+
+function recipientElement(recipient: AttestedRecipient): Readonly<Record<string, string>> {
+  const { attestation } = recipient;
+  const pcrs = (isNitroTpm(recipient) ? RECORDED_NITRO_TPM_PCRS : RECORDED_PCRS).flatMap(([index, name]) => {
     const value = attestation.pcrs.get(index);
     return value === undefined ? [] : [[name, toHex(value)] as const];
   });

@@ -1,5 +1,5 @@
 /**
- * The Recipient parameter (API_RecipientInfo): an attestation document that is verified under the *simulated* trust anchor
+ * The Recipient parameter (API_RecipientInfo): an attestation document, of an enclave or of an instance's NitroTPM, that is verified under the *simulated* trust anchor
  * and whose public key the answer is sealed to. There is no path from a document that does not verify to a plaintext:
  * every failure here is a ValidationException, before authorisation and before any key is used.
  *
@@ -15,6 +15,8 @@ import { CertificateCache } from "../../shared/certificate-cache.js";
 import { ServiceError } from "../../shared/errors.js";
 import { validationError } from "../errors.js";
 import type { RecipientKey } from "./ciphertext-for-recipient.js";
+import type { VerifiedNitroTpm } from "./nitro-tpm-document.js";
+import { nitroTpmPayload, verifyNitroTpm } from "./nitro-tpm-document.js";
 
 /** The parameter as it came. */
 export interface RecipientInfo {
@@ -23,7 +25,7 @@ export interface RecipientInfo {
 
 /** A recipient whose document has been verified. */
 export interface AttestedRecipient extends RecipientKey {
-  readonly attestation: VerifiedAttestation;
+  readonly attestation: VerifiedAttestation | VerifiedNitroTpm;
 }
 
 export interface RecipientSettings {
@@ -71,17 +73,19 @@ export class RecipientVerifier {
     return recipient;
   }
 
-  async #verifyDocument(document: Uint8Array, now: Date): Promise<VerifiedAttestation> {
-    const { trustAnchor } = this.#settings;
+  async #verifyDocument(document: Uint8Array, now: Date): Promise<AttestedRecipient["attestation"]> {
+    const options = { trustAnchor: this.#settings.trustAnchor, now, cache: this.#certificates };
     try {
-      return await verifyAttestation(document, { trustAnchor, now, cache: this.#certificates });
+      const nitroTpm = nitroTpmPayload(document);
+      if (nitroTpm !== undefined) return await verifyNitroTpm(document, nitroTpm, options);
+      return await verifyAttestation(document, options);
     } catch (error) {
       if (error instanceof ServiceError) throw refusal(`${error.code}: ${error.message}`);
       throw error;
     }
   }
 
-  #assertFresh({ timestampMs }: VerifiedAttestation, now: Date): void {
+  #assertFresh({ timestampMs }: AttestedRecipient["attestation"], now: Date): void {
     const { freshnessSeconds } = this.#settings;
     const ageSeconds = (now.getTime() - timestampMs) / 1000;
     if (ageSeconds > freshnessSeconds) {
@@ -97,11 +101,14 @@ export class RecipientVerifier {
   }
 }
 
-const isValidAt = ({ rootToLeaf }: VerifiedAttestation, now: Date): boolean =>
+const isValidAt = ({ rootToLeaf }: AttestedRecipient["attestation"], now: Date): boolean =>
   rootToLeaf.every(({ notBefore, notAfter }) => notBefore <= now && now <= notAfter);
 
 /** AWS's own text is not on record; a simulator may as well say what is wrong. */
 const refusal = (reason: string) => validationError(`The attestation document is not valid: ${reason}.`);
+
+/** Whether an instance's NitroTPM attests, and no enclave. */
+export const isNitroTpm = ({ attestation }: AttestedRecipient): boolean => "kind" in attestation;
 
 function readRsa2048(spki: Uint8Array): KeyObject {
   const publicKey = importSpki(spki);
@@ -121,12 +128,13 @@ function importSpki(spki: Uint8Array): KeyObject | undefined {
   }
 }
 
-/** `kms:RecipientAttestation:*` of a request: ImageSha384 is PCR0; without a document there are none. */
+/** `kms:RecipientAttestation:*` of a request: ImageSha384 is an enclave's PCR0; without a document there are none. */
 export function* recipientConditions(
   recipient: AttestedRecipient | undefined,
 ): Iterable<readonly [string, readonly string[]]> {
+  const prefix = recipient !== undefined && isNitroTpm(recipient) ? "NitroTPMPCR" : "PCR";
   for (const [index, value] of recipient?.attestation.pcrs ?? []) {
-    yield [`kms:RecipientAttestation:PCR${index}`, [toHex(value)]];
-    if (index === 0) yield ["kms:RecipientAttestation:ImageSha384", [toHex(value)]];
+    yield [`kms:RecipientAttestation:${prefix}${index}`, [toHex(value)]];
+    if (index === 0 && prefix === "PCR") yield ["kms:RecipientAttestation:ImageSha384", [toHex(value)]];
   }
 }

@@ -137,7 +137,7 @@ export function instanceSpec(context: SubjectContext, instanceId: string): Certi
   };
 }
 
-/** The end entity: one enclave. Its serial number is the enclave's id and the second of issue. */
+/** The end entity: one enclave, or the NitroTPM of the instance. */
 export function leafSpec(context: SubjectContext, moduleId: string): CertificateSpec {
   return {
     serial: leafSerial(moduleId, context.issuedAt),
@@ -148,13 +148,14 @@ export function leafSpec(context: SubjectContext, moduleId: string): Certificate
   };
 }
 
+/** Of an enclave its id and the second of issue, 16 bytes; of a NitroTPM, whose id is zero, the second alone, 4 bytes. */
 function leafSerial(moduleId: string, issuedAt: Date): Uint8Array {
-  const enclaveId = /^i-[0-9a-f]{17}-enc([0-9a-f]{16})$/.exec(moduleId)?.[1];
-  if (enclaveId === undefined) throw new TypeError("a module id has the form i-<17 hex>-enc<16 hex>");
+  const [, kind, id] = /^i-[0-9a-f]{17}-(enc|tpm)([0-9a-f]{16})$/.exec(moduleId) ?? [];
+  if (id === undefined) throw new TypeError("a module id has the form i-<17 hex>-enc<16 hex>, or -tpm<16 hex>");
   const serial = new DataView(new ArrayBuffer(16));
-  serial.setBigUint64(0, BigInt(`0x${enclaveId}`));
+  serial.setBigUint64(0, BigInt(`0x${id}`));
   serial.setBigUint64(8, BigInt(Math.floor(issuedAt.getTime() / SECOND)));
-  return new Uint8Array(serial.buffer);
+  return new Uint8Array(serial.buffer, kind === "enc" ? 0 : 12);
 }
 
 function validity(role: keyof typeof LIFETIME_MS, issuedAt: Date): { notBefore: Date; notAfter: Date } {
