@@ -3,7 +3,7 @@
  * AES-256-GCM or RSAES-OAEP.
  */
 import { constants, privateDecrypt, publicEncrypt } from "node:crypto";
-import { AwsError, invalidCiphertext, validationError } from "../../errors.js";
+import { AwsError, accessDenied, invalidCiphertext, validationError } from "../../errors.js";
 import { openBlob, parseBlob, sealBlob } from "../ciphertext-blob.js";
 import type { EncryptionContext } from "../encryption-context.js";
 import type { KmsKey } from "../key.js";
@@ -30,7 +30,8 @@ export const cipherOf = (
 /**
  * The key of a ciphertext: the one inside a symmetric one, which must be the one that the request names if it names one. An
  * asymmetric ciphertext says nothing, so there the request has to. `member` is what the request calls its key.
- * @throws AwsError NotFoundException, InvalidCiphertextException, IncorrectKeyException, ValidationException
+ * @throws AwsError NotFoundException, InvalidCiphertextException, AccessDeniedException for a key that is
+ * not here, IncorrectKeyException, ValidationException
  */
 export function keyOfCiphertext(
   { keys, principal }: Pick<Call<unknown>, "keys" | "principal">,
@@ -44,16 +45,21 @@ export function keyOfCiphertext(
     return named;
   }
   const { keyId } = parseBlob(ciphertext);
-  // KMS says so of a key that cannot have made a symmetric ciphertext, whichever the ciphertext is.
-  if (named !== undefined && named.keySpec !== "SYMMETRIC_DEFAULT") throw incorrectKey("perform this operation");
+  if (named !== undefined && named.keySpec !== "SYMMETRIC_DEFAULT") throw incorrectKey();
   const key = keys.findByIdBytes(keyId);
-  if (key === undefined) throw invalidCiphertext();
-  if (named !== undefined && named.keyId !== key.keyId) throw incorrectKey("decrypt this ciphertext");
+  if (key === undefined) throw accessDenied(UNKNOWN_KEY);
+  if (named !== undefined && named.keyId !== key.keyId) throw incorrectKey();
   return key;
 }
 
-const incorrectKey = (what: string) =>
-  new AwsError("IncorrectKeyException", `The key ID in the request does not identify a CMK that can ${what}.`);
+const UNKNOWN_KEY =
+  "The ciphertext refers to a customer master key that does not exist, does not exist in this region, or you are not allowed to access.";
+
+const incorrectKey = () =>
+  new AwsError(
+    "IncorrectKeyException",
+    "The key ID in the request does not identify a CMK that can perform this operation.",
+  );
 
 /** @throws AwsError DisabledException, InvalidKeyUsageException, ValidationException */
 export function assertFits({ algorithm, context }: Cipher, key: KmsKey, operation: string): void {

@@ -89,10 +89,10 @@ interface Generated {
 }
 
 function newDataKey({ input }: DataKeyCall, key: KmsKey, operation: string): Generated {
-  const material = sealingMaterial(key, operation, "data key");
   if ((input.KeySpec === undefined) === (input.NumberOfBytes === undefined)) {
     throw validationError("Please specify either number of bytes or key spec.");
   }
+  const material = sealingMaterial(key, operation, "data key");
   const secret = randomBytes(input.NumberOfBytes ?? (input.KeySpec === "AES_128" ? 16 : 32));
   const sealed = sealBlob(blobKeyOf(key, material), material.secret, secret, input.EncryptionContext ?? new Map());
   return { secret, answer: { CiphertextBlob: sealed, KeyId: key.arn, KeyMaterialId: material.id } };

@@ -59,15 +59,15 @@ export function assertNotPending({ arn, state }: KmsKey): void {
   if (state === "PendingImport") throw new AwsError("KMSInvalidStateException", `${arn} is pending import.`);
 }
 
-/** @throws AwsError DisabledException, KMSInvalidStateException, InvalidKeyUsageException */
+/** The usage comes first: KMS tells of it whatever the state. @throws AwsError InvalidKeyUsageException, and as `assertEnabled` */
 export function assertUsable(key: KmsKey, operation: string, usage: KeyUsage): void {
-  assertEnabled(key);
   if (key.keyUsage !== usage) {
     throw new AwsError(
       "InvalidKeyUsageException",
       `${key.arn} key usage is ${key.keyUsage} which is not valid for ${operation}.`,
     );
   }
+  assertEnabled(key);
 }
 
 /** @throws AwsError InvalidKeyUsageException for an algorithm that is none of the key's */
