@@ -1,34 +1,28 @@
 /**
- * Who may do what: the key policy and the caller's identity policies, put together as KMS does (KMS Developer Guide,
- * "Determining access to AWS KMS keys"). An explicit deny wins. A key policy allows the callers that it names; where it
- * names only their account, their own policies decide. Callers of another account need both sides.
+ * Who may do what: every policy that is about a request, put together as AWS does (IAM User Guide, "How AWS enforcement
+ * code logic evaluates requests to allow or deny access"; KMS Developer Guide, "Troubleshooting key access").
  *
- * Permission boundaries, session and organisation policies, and grants have their place in this one function.
+ * An explicit deny anywhere wins. The organisation's and the endpoint's policies must allow, each by itself. And the key
+ * policy must let the caller in, even within its account, or a grant must:
+ *
+ * - In the key's account, to be named itself is enough. Who is named by its role is bound by its permissions boundary and
+ *   session policies. Where the account is named, its identity policies decide, within the same two limits.
+ * - In another account, identity policies must allow besides, within these limits.
+ * - A grant needs no identity policy, in any account (ibid., "Key trust": a grant or an IAM policy). A session may have it
+ *   by its role, and so keeps to these limits.
  */
 import { accessDenied } from "../errors.js";
-import type { KeyPolicy, PolicyQuestion } from "./policy/compile.js";
-import type { Principal } from "./principal.js";
+import type { AuthorizationRequest } from "./authorization-request.js";
+import { policiesOf, questionOf } from "./authorization-request.js";
+import { isEffectiveAcrossAccounts } from "./cross-account.js";
+import { denialText } from "./denial.js";
+import type { IdentityPolicy, PolicyAnswer, PolicyQuestion, ResourcePolicyAnswer } from "./policy/compile.js";
+import type { PolicyLevels } from "./principal.js";
+import type { DecidingPolicy, Reason } from "./reason.js";
+import { DECIDING_POLICIES } from "./reason.js";
 
-/** What an action is about: a key with its policy, or a resource that only identity policies speak about. */
-export interface Resource {
-  readonly arn: string;
-  readonly accountId: string;
-  readonly keyPolicy?: KeyPolicy;
-}
-
-/** A question about one action, to be decided. */
-export interface AuthorizationRequest extends Omit<PolicyQuestion, "resource" | "principal"> {
-  readonly principal: Principal;
-  readonly resource: Resource;
-}
-
-/** Why a request is allowed or not; the denials are those of AWS's messages. */
-export type Reason =
-  | "allowed"
-  | "denied-by-key-policy"
-  | "denied-by-identity-policy"
-  | "not-allowed-by-key-policy"
-  | "not-allowed-by-identity-policy";
+export type { AuthorizationRequest, Resource } from "./authorization-request.js";
+export type { Reason } from "./reason.js";
 
 export interface Decision {
   readonly allowed: boolean;
@@ -43,30 +37,80 @@ export function authorize(request: AuthorizationRequest): Decision {
 
 /** @throws AwsError AccessDeniedException in AWS's words. */
 export function assertAuthorized(request: AuthorizationRequest): void {
-  const { allowed, reason } = authorize(request);
-  if (!allowed) throw accessDenied(denialText(request, reason));
+  const { reason } = authorize(request);
+  if (reason !== "allowed") throw accessDenied(denialText(request, reason));
 }
 
-function decide({ principal, action, resource, values }: AuthorizationRequest): Reason {
-  const question: PolicyQuestion = { principal, action, resource: resource.arn, values };
-  const key = resource.keyPolicy?.evaluate(question);
-  if (key === "deny") return "denied-by-key-policy";
-  const identity = principal.policies.map((policy) => policy.evaluate(question));
-  if (identity.includes("deny")) return "denied-by-identity-policy";
-  const identityAllows = principal.kind === "root" || identity.includes("allow");
-  if (key === "silent") return "not-allowed-by-key-policy";
-  if (key === "allow" && principal.accountId === resource.accountId) return "allowed";
-  return identityAllows ? "allowed" : "not-allowed-by-identity-policy";
+/** How each kind of policy answers; undefined where it has no say. */
+type Answers = Readonly<Record<DecidingPolicy, ResourcePolicyAnswer | undefined>>;
+
+function decide(request: AuthorizationRequest): Reason {
+  const question = questionOf(request);
+  const answers = ask(request, question);
+  for (const policy of DECIDING_POLICIES) if (answers[policy] === "deny") return `denied-by-${policy}`;
+  if (answers["service-control-policy"] === "silent") return "not-allowed-by-service-control-policy";
+  if (answers["endpoint-policy"] === "silent") return "not-allowed-by-endpoint-policy";
+  return permit(request, answers, question);
 }
 
-function denialText({ principal, action, resource }: AuthorizationRequest, reason: Reason): string {
-  const because: Readonly<Record<Reason, string>> = {
-    allowed: "",
-    "denied-by-key-policy": "with an explicit deny in a resource-based policy",
-    "denied-by-identity-policy": "with an explicit deny in an identity-based policy",
-    "not-allowed-by-key-policy": `because no resource-based policy allows the ${action} action`,
-    "not-allowed-by-identity-policy": `because no identity-based policy allows the ${action} action`,
+function ask(request: AuthorizationRequest, question: PolicyQuestion): Answers {
+  const policies = policiesOf(request);
+  return {
+    "resource-control-policy": askLevels(policies["resource-control-policy"], question),
+    "service-control-policy": askLevels(policies["service-control-policy"], question),
+    "endpoint-policy": policies["endpoint-policy"]?.evaluate(question),
+    "key-policy": policies["key-policy"]?.evaluate(question),
+    "identity-policy": askAll(policies["identity-policy"], question),
+    boundary: policies.boundary?.evaluate(question),
+    "session-policy": policies["session-policy"] && askAll(policies["session-policy"], question),
   };
-  const who = `User: ${principal.arn} is not authorized to perform: ${action}`;
-  return `${who} on resource: ${resource.arn} ${because[reason]}`;
+}
+
+/** Whether the policies that grant permissions do, once none denies. */
+function permit(
+  { principal, resource, action }: AuthorizationRequest,
+  answers: Answers,
+  question: PolicyQuestion,
+): Reason {
+  const atHome = principal.accountId === resource.accountId;
+  const granted = resource.grants?.(question) === true;
+  const key = atHome || isEffectiveAcrossAccounts(action) ? answers["key-policy"] : "silent";
+  const named = key !== undefined && key !== "silent";
+  if (!granted && !named && (resource.keyPolicy !== undefined || !atHome)) return "not-allowed-by-key-policy";
+  if (isEnough(principal.kind, { atHome, granted, key })) return "allowed";
+  const byIdentity = granted || (atHome && key === "role") || principal.kind === "root";
+  if (!byIdentity && answers["identity-policy"] !== "allow") return "not-allowed-by-identity-policy";
+  if (answers.boundary === "silent") return "not-allowed-by-boundary";
+  if (answers["session-policy"] === "silent") return "not-allowed-by-session-policy";
+  return "allowed";
+}
+
+interface Naming {
+  readonly atHome: boolean;
+  readonly granted: boolean;
+  readonly key: ResourcePolicyAnswer | undefined;
+}
+
+/** Whether the key's side is enough without a look at the caller's own policies. A service has none. */
+function isEnough(kind: AuthorizationRequest["principal"]["kind"], { atHome, granted, key }: Naming): boolean {
+  if (granted && kind !== "session") return true;
+  return key === "allow" && (atHome || kind === "service");
+}
+
+function askAll(policies: readonly IdentityPolicy[], question: PolicyQuestion): PolicyAnswer {
+  let answer: PolicyAnswer = "silent";
+  for (const policy of policies) {
+    const one = policy.evaluate(question);
+    if (one === "deny") return "deny";
+    if (one === "allow") answer = "allow";
+  }
+  return answer;
+}
+
+/** Every level must allow; a deny on any wins. */
+function askLevels(levels: PolicyLevels | undefined, question: PolicyQuestion): PolicyAnswer | undefined {
+  if (levels === undefined) return undefined;
+  const answers = levels.map((level) => askAll(level, question));
+  if (answers.includes("deny")) return "deny";
+  return answers.includes("silent") ? "silent" : "allow";
 }

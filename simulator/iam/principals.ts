@@ -71,7 +71,7 @@ export class Principals {
       arn: `arn:${this.#partition}:iam::${accountId}:user/${user.name}`,
       accountId,
       userId: uniqueId("AIDA"),
-      policies: (user.policies ?? []).map(compileIdentityPolicy),
+      policies: (user.policies ?? []).map((text) => compileIdentityPolicy(text)),
     });
   }
 
@@ -88,7 +88,7 @@ export class Principals {
     this.#roles.set(arn, {
       arn,
       uniqueId: uniqueId("AROA"),
-      policies: (role.policies ?? []).map(compileIdentityPolicy),
+      policies: (role.policies ?? []).map((text) => compileIdentityPolicy(text)),
     });
     return arn;
   }

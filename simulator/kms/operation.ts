@@ -8,7 +8,7 @@ import { toBase64 } from "../../shared/bytes.js";
 import { AwsError } from "../errors.js";
 import type { Resource } from "../iam/authorization.js";
 import { assertAuthorized } from "../iam/authorization.js";
-import type { ConditionValues } from "../iam/policy/conditions.js";
+import type { ConditionValues } from "../iam/policy/values.js";
 import type { Principal } from "../iam/principal.js";
 import { sealForRecipient } from "./ciphertext-for-recipient.js";
 import type { KeyStore } from "./keys.js";

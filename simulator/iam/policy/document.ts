@@ -5,9 +5,12 @@
 import { z } from "zod";
 import { malformedPolicy } from "../../errors.js";
 import type { ConditionBlock } from "./conditions.js";
+import type { PolicyVersion } from "./template.js";
 
 const scalar = z.union([z.string(), z.number(), z.boolean()]).transform(String);
-const oneOrMore = z.union([z.string(), z.array(z.string()).min(1)]).transform((value) => [value].flat());
+const oneOrMore = z
+  .union([z.string().min(1), z.array(z.string().min(1)).min(1)])
+  .transform((value): readonly string[] => [value].flat());
 const principal = z.union([
   z.literal("*").transform(() => ({ AWS: ["*"] })),
   z.strictObject({
@@ -44,13 +47,17 @@ const document = z.strictObject({
   Statement: z.union([statement.transform((one) => [one]), z.array(statement).min(1)]),
 });
 
-/** Principals by kind; only those of kind AWS can be callers of the simulated KMS. */
+/** Principals by kind. */
 export interface PrincipalElement {
   readonly AWS?: readonly string[] | undefined;
+  readonly Service?: readonly string[] | undefined;
+  readonly Federated?: readonly string[] | undefined;
+  readonly CanonicalUser?: readonly string[] | undefined;
 }
 
 /** One statement, with every one-or-many element as a list. */
 export interface Statement {
+  readonly Sid?: string | undefined;
   readonly Effect: "Allow" | "Deny";
   readonly Principal?: PrincipalElement | undefined;
   readonly NotPrincipal?: PrincipalElement | undefined;
@@ -61,21 +68,31 @@ export interface Statement {
   readonly Condition?: ConditionBlock | undefined;
 }
 
-/** The statements of a policy text. @throws AwsError MalformedPolicyDocumentException */
-export function parsePolicy(text: string): readonly Statement[] {
-  let json: unknown;
-  try {
-    json = JSON.parse(text, refusePrototype);
-  } catch {
-    throw malformedPolicy("This policy contains invalid Json");
-  }
-  const parsed = document.safeParse(json);
+/** A policy whose grammar is right; what its kind demands besides is not looked at here. */
+export interface PolicyDocument {
+  readonly version: PolicyVersion;
+  readonly statements: readonly Statement[];
+}
+
+/** Reads a policy text. @throws AwsError MalformedPolicyDocumentException */
+export function parsePolicy(text: string): PolicyDocument {
+  const parsed = document.safeParse(parseJson(text));
   if (!parsed.success) {
     const path = parsed.error.issues[0]?.path.join(".") ?? "";
     throw malformedPolicy(`Syntax errors in policy at ${path === "" ? "the document" : path}.`);
   }
-  for (const one of parsed.data.Statement) assertComplete(one);
-  return parsed.data.Statement;
+  const { Version: version = "2008-10-17", Statement: statements } = parsed.data;
+  for (const one of statements) assertActions(one);
+  assertDistinctSids(statements);
+  return { version, statements };
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text, refusePrototype);
+  } catch {
+    throw malformedPolicy("This policy contains invalid Json");
+  }
 }
 
 /** The one member name that schemas drop without a word; a condition must not vanish. */
@@ -84,17 +101,24 @@ function refusePrototype(name: string, value: unknown): unknown {
   return value;
 }
 
-/** Exactly one of each element and its negation: what both kinds of policy have in common. */
-function assertComplete(one: Statement): void {
+/** Exactly one of Action and NotAction, and both of an element and its negation never: true of every kind of policy. */
+function assertActions(one: Statement): void {
   if ((one.Action === undefined) === (one.NotAction === undefined)) {
     throw malformedPolicy("Policy statement must contain actions.");
   }
-  if ((one.Resource === undefined) === (one.NotResource === undefined)) {
+  if (one.Resource !== undefined && one.NotResource !== undefined) {
     throw malformedPolicy("Policy statement must contain resources.");
   }
   for (const action of one.Action ?? one.NotAction ?? []) {
     if (!/^(\*|[A-Za-z0-9-]+:[A-Za-z0-9*?]+)$/.test(action)) {
       throw malformedPolicy("Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.");
     }
+  }
+}
+
+function assertDistinctSids(statements: readonly Statement[]): void {
+  const sids = statements.flatMap(({ Sid }) => (Sid === undefined || Sid === "" ? [] : [Sid]));
+  if (new Set(sids).size < sids.length) {
+    throw malformedPolicy("Statement IDs (SID) in a single policy must be unique.");
   }
 }

@@ -19,7 +19,7 @@ function caller(changes: Partial<Principal> = {}, ...policies: readonly string[]
     ...session,
     accountId: ACCOUNT,
     userId: "AROA:i-1",
-    policies: policies.map(compileIdentityPolicy),
+    policies: policies.map((text) => compileIdentityPolicy(text)),
     ...changes,
   };
 }
@@ -96,12 +96,15 @@ describe("key policy and identity policies together", () => {
     expect(decide(policyOf(yes), { principal: caller({}, policyOf(deny())) })).toBe("denied-by-identity-policy");
   });
 
-  it("excepts those whom NotPrincipal names", () => {
-    const keyPolicy = policyOf(allow({ Principal: "*" }), { ...deny(), NotPrincipal: { AWS: ROLE } });
-    expect(decide(keyPolicy)).toBe("allowed");
-    expect(decide(keyPolicy, { principal: caller({ roleArn: `arn:aws:iam::${ACCOUNT}:role/other` }) })).toBe(
-      "denied-by-key-policy",
-    );
+  it("excepts those whom NotPrincipal names with their role and account", () => {
+    const excepting = (...AWS: readonly string[]) =>
+      decide(policyOf(allow({ Principal: "*" }), { ...deny(), NotPrincipal: { AWS } }));
+    const session = `arn:aws:sts::${ACCOUNT}:assumed-role/parent/i-1`;
+    expect(excepting(ROOT, ROLE, session)).toBe("allowed");
+    expect(excepting(ROLE, session)).toBe("denied-by-key-policy");
+    expect(excepting(ROOT, session)).toBe("denied-by-key-policy");
+    expect(excepting(ROOT, ROLE)).toBe("denied-by-key-policy");
+    expect(excepting(ROOT, ROLE, `${session}2`)).toBe("denied-by-key-policy");
   });
 
   it.each([
@@ -233,7 +236,13 @@ describe("a malformed policy is refused when it is put", () => {
       "a condition that schemas would drop",
       `{"Statement":[{"Effect":"Allow","Principal":"*","Action":"kms:*","Resource":"*","Condition":{"__proto__":{"a:x":"1"}}}]}`,
     ],
-    ["a policy variable", { Statement: [{ ...statement, Condition: { StringEquals: { "a:x": `\${aws:userid}` } } }] }],
+    [
+      "a policy variable that is not closed",
+      {
+        Version: "2012-10-17",
+        Statement: [{ ...statement, Condition: { StringEquals: { "a:x": `\${aws:userid` } } }],
+      },
+    ],
     ["a principal that is no ARN", { Statement: [{ ...statement, Principal: { AWS: "somebody" } }] }],
     [
       "a principal with a wildcard",

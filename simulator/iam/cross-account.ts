@@ -1,0 +1,32 @@
+/**
+ * The actions that a key policy can permit to another account (KMS Developer Guide, "Allowing users in other accounts to
+ * use a KMS key"): what it says to others about any other action has no effect.
+ */
+const ACROSS_ACCOUNTS: ReadonlySet<string> = new Set(
+  [
+    "CreateGrant",
+    "Decrypt",
+    "DeriveSharedSecret",
+    "DescribeKey",
+    "Encrypt",
+    "GenerateDataKey",
+    "GenerateDataKeyPair",
+    "GenerateDataKeyPairWithoutPlaintext",
+    "GenerateDataKeyWithoutPlaintext",
+    "GenerateMac",
+    "GetKeyRotationStatus",
+    "GetPublicKey",
+    "ListGrants",
+    "ReEncryptFrom",
+    "ReEncryptTo",
+    "RetireGrant",
+    "RevokeGrant",
+    "Sign",
+    "Verify",
+    "VerifyMac",
+  ].map((name) => `kms:${name}`),
+);
+
+/** Whether another account's key can be asked for `action`; of services other than KMS nothing is known here. */
+export const isEffectiveAcrossAccounts = (action: string): boolean =>
+  !action.startsWith("kms:") || ACROSS_ACCOUNTS.has(action);

@@ -1,0 +1,88 @@
+/** One statement of a policy, compiled: its elements as tests, beside the text that they were made from. */
+import type { CallerIdentity } from "../caller-identity.js";
+import type { Condition } from "./conditions.js";
+import { compileConditions } from "./conditions.js";
+import type { Statement } from "./document.js";
+import type { PrincipalMatch, PrincipalTest } from "./principal-match.js";
+import { compileNotPrincipal, compilePrincipal } from "./principal-match.js";
+import type { PolicyVersion, Test } from "./template.js";
+import { compileGlob, compilePattern, isResolved, parseTemplate, resolvePieces } from "./template.js";
+import type { ConditionValues } from "./values.js";
+
+/** What a policy is asked about. */
+export interface PolicyQuestion {
+  readonly principal: CallerIdentity;
+  /** As IAM writes it, for example `kms:Decrypt`. */
+  readonly action: string;
+  /** The ARN of the key or alias; `*` where the action has no resource. */
+  readonly resource: string;
+  readonly values: ConditionValues;
+}
+
+export interface CompiledStatement {
+  readonly source: Statement;
+  /** How it names the caller; a statement without principals is about whom its policy is attached to. */
+  readonly names: PrincipalTest;
+  readonly coversAction: (question: PolicyQuestion) => boolean;
+  readonly coversResource: (question: PolicyQuestion) => boolean;
+  readonly conditions: readonly Condition[];
+}
+
+/** @throws AwsError MalformedPolicyDocumentException */
+export function compileStatement(source: Statement, version: PolicyVersion): CompiledStatement {
+  return {
+    source,
+    names: compileNames(source),
+    coversAction: compileActions(source),
+    coversResource: compileResources(source, version),
+    conditions: compileConditions(source.Condition ?? {}, version),
+  };
+}
+
+/** How a statement names the caller of a question that all its other elements match. */
+export function matchStatement(statement: CompiledStatement, question: PolicyQuestion): PrincipalMatch {
+  const match = statement.names(question.principal);
+  if (match === "none" || !statement.coversAction(question) || !statement.coversResource(question)) return "none";
+  for (const condition of statement.conditions) if (!condition.holds(question.values)) return "none";
+  return match;
+}
+
+function compileNames({ Principal, NotPrincipal }: Statement): PrincipalTest {
+  if (NotPrincipal !== undefined) return compileNotPrincipal(NotPrincipal);
+  return Principal === undefined ? () => "itself" : compilePrincipal(Principal);
+}
+
+/** Actions are compared without regard to case. */
+function compileActions({ Action, NotAction }: Statement): CompiledStatement["coversAction"] {
+  const tests = (Action ?? NotAction ?? []).map((action) => compileGlob(action.toLowerCase()));
+  const wanted = Action !== undefined;
+  return ({ action }) => {
+    const lower = action.toLowerCase();
+    return tests.some((test) => test(lower)) === wanted;
+  };
+}
+
+/** A variable without a value: the statement covers nothing, NotResource or not. A trust policy names no resource. */
+function compileResources(source: Statement, version: PolicyVersion): CompiledStatement["coversResource"] {
+  const texts = source.Resource ?? source.NotResource;
+  if (texts === undefined) return () => true;
+  const wanted = source.Resource !== undefined;
+  const tests = texts.map((text) => compileResource(text, version));
+  return ({ resource, values }) => {
+    const resolved = tests.map((test) => test(values));
+    if (resolved.includes(undefined)) return false;
+    return resolved.some((test) => test?.(resource)) === wanted;
+  };
+}
+
+function compileResource(text: string, version: PolicyVersion): (values: ConditionValues) => Test | undefined {
+  const pieces = parseTemplate(text, version);
+  if (isResolved(pieces)) {
+    const test = compilePattern(pieces);
+    return () => test;
+  }
+  return (values) => {
+    const resolved = resolvePieces(pieces, values);
+    return resolved && compilePattern(resolved);
+  };
+}
