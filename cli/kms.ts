@@ -4,6 +4,7 @@ import { serve } from "./kms/serve.js";
 
 /** Subcommands, each loaded when it is asked for. */
 const SUBCOMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
+  ["explain", async () => (await import("./kms/explain.js")).explain],
   ["faults", async () => (await import("./kms/faults.js")).faults],
 ]);
 
