@@ -1,9 +1,9 @@
 /**
  * Who may do what: the key policy and the caller's identity policies, put together as KMS does (KMS Developer Guide,
  * "Determining access to AWS KMS keys"). An explicit deny wins. A key policy allows the callers that it names; where it
- * names only their account, their own policies decide. Callers of another account need both sides.
+ * names only their account, their own policies decide. Callers of another account need both sides. A grant allows by itself.
  *
- * Permission boundaries, session and organisation policies, and grants have their place in this one function.
+ * Permission boundaries, session and organisation policies have their place in this one function.
  */
 import { accessDenied } from "../errors.js";
 import type { KeyPolicy, PolicyQuestion } from "./policy/compile.js";
@@ -14,7 +14,13 @@ export interface Resource {
   readonly arn: string;
   readonly accountId: string;
   readonly keyPolicy?: KeyPolicy;
+  /** Whether a grant allows what is asked, as a key policy does that names the caller. */
+  readonly grants?: (question: PolicyQuestion) => boolean;
 }
+
+/** Whether the policies of the caller allow; the root user needs none. */
+export const identityAllows = (principal: Principal, question: PolicyQuestion): boolean =>
+  principal.kind === "root" || principal.policies.some((policy) => policy.evaluate(question) === "allow");
 
 /** A question about one action, to be decided. */
 export interface AuthorizationRequest extends Omit<PolicyQuestion, "resource" | "principal"> {
@@ -53,10 +59,10 @@ function decide({ principal, action, resource, values }: AuthorizationRequest): 
   if (key === "deny") return "denied-by-key-policy";
   const identity = principal.policies.map((policy) => policy.evaluate(question));
   if (identity.includes("deny")) return "denied-by-identity-policy";
-  const identityAllows = principal.kind === "root" || identity.includes("allow");
-  if (key === "silent") return "not-allowed-by-key-policy";
   if (key === "allow" && principal.accountId === resource.accountId) return "allowed";
-  return identityAllows ? "allowed" : "not-allowed-by-identity-policy";
+  if (resource.grants?.(question) === true) return "allowed";
+  if (key === "silent") return "not-allowed-by-key-policy";
+  return identityAllows(principal, question) ? "allowed" : "not-allowed-by-identity-policy";
 }
 
 function denialText({ principal, action, resource }: AuthorizationRequest, reason: Reason): string {

@@ -8,6 +8,9 @@ import {
   generateDataKeyWithoutPlaintext,
 } from "./data-keys.js";
 import { decrypt, encrypt, reEncrypt } from "./encryption.js";
+import { createGrant } from "./grants/create-grant.js";
+import { retireGrant, revokeGrant } from "./grants/delete-grants.js";
+import { listGrants, listRetirableGrants } from "./grants/list-grants.js";
 import { deriveSharedSecret } from "./key-agreement.js";
 import { getKeyPolicy, putKeyPolicy } from "./key-policies.js";
 import { createKey, describeKey, disableKey, enableKey, getPublicKey } from "./keys.js";
@@ -17,6 +20,7 @@ import { generateRandom } from "./random.js";
 export const OPERATIONS: ReadonlyMap<string, Operation> = new Map(
   [
     createAlias,
+    createGrant,
     createKey,
     decrypt,
     deriveSharedSecret,
@@ -32,8 +36,12 @@ export const OPERATIONS: ReadonlyMap<string, Operation> = new Map(
     generateRandom,
     getKeyPolicy,
     getPublicKey,
+    listGrants,
+    listRetirableGrants,
     putKeyPolicy,
     reEncrypt,
+    retireGrant,
+    revokeGrant,
     verifyMac,
   ].map((operation) => [operation.name, operation]),
 );
