@@ -146,15 +146,23 @@ function userIdentity(key: IssuedKey | undefined): Readonly<Record<string, unkno
 function requestParameters(input: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> | null {
   const recorded = Object.entries(input).filter(
     ([name, value]) =>
-      name !== "Recipient" && name !== "GrantTokens" && !(value instanceof Uint8Array) && value !== undefined,
+      name !== "Recipient" && !name.startsWith("GrantToken") && !(value instanceof Uint8Array) && value !== undefined,
   );
   if (recorded.length === 0) return null;
-  return Object.fromEntries(
-    recorded.map(([name, value]) => [name.charAt(0).toLowerCase() + name.slice(1), plain(value)]),
-  );
+  return camelCase(recorded);
 }
 
-const plain = (value: unknown): unknown => (value instanceof Map ? Object.fromEntries(value) : value);
+const camelCase = (members: readonly (readonly [string, unknown])[]): Readonly<Record<string, unknown>> =>
+  Object.fromEntries(members.map(([name, value]) => [name.charAt(0).toLowerCase() + name.slice(1), plain(value)]));
+
+/** Names in a map are the caller's own, and stay as they are. */
+function plain(value: unknown): unknown {
+  if (value instanceof Map) return Object.fromEntries(value);
+  if (Array.isArray(value)) return value.map(plain);
+  return typeof value === "object" && value !== null && !(value instanceof Date)
+    ? camelCase(Object.entries(value))
+    : value;
+}
 
 /** The PCRs that CloudTrail shows (KMS Developer Guide, "AWS CloudTrail entries for Nitro enclaves"). */
 const RECORDED_PCRS: readonly (readonly [number, string])[] = [

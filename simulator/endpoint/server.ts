@@ -24,6 +24,8 @@ export interface KmsOptions {
   readonly clock?: Clock;
   /** How old an attestation document may be. */
   readonly freshnessSeconds?: number;
+  /** How long grants take to count, and to stop counting, for calls without their token. No time if left out. */
+  readonly grantConsistencySeconds?: number;
   readonly host?: string;
   /** A free one if left out. */
   readonly port?: number;
@@ -72,7 +74,7 @@ export async function startKms(options: KmsOptions): Promise<SimulatedKms> {
   });
   const { trustAnchor, freshnessSeconds = DEFAULT_FRESHNESS_SECONDS, onInternalError = warn } = options;
   const auditLog = new AuditLog({ region, accountId: principals.accountId });
-  const regions = new Regions(region);
+  const regions = new Regions(region, { grantConsistencySeconds: options.grantConsistencySeconds ?? 0 });
   const kms = new KmsService({
     ...{ regions, principals, auditLog, trustAnchor, freshnessSeconds, clock, faults },
     onInternalError,

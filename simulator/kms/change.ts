@@ -1,4 +1,5 @@
 /** What an operation does to the state of the KMS: the one form in which changes are applied, kept and read back. */
+import type { Grant } from "./grant.js";
 import type { KmsKey } from "./key.js";
 
 /** An alias of one account in one Region (API_AliasListEntry). */
@@ -13,11 +14,17 @@ export interface Alias {
 }
 
 /** A record put in place of what had its ARN before, or taken away. */
-export type Change =
+export type Change = KeyChange | GrantChange;
+
+export type KeyChange =
   | { readonly kind: "key"; readonly key: KmsKey }
   | { readonly kind: "key-gone"; readonly arn: string }
   | { readonly kind: "alias"; readonly alias: Alias }
   | { readonly kind: "alias-gone"; readonly arn: string };
+
+export type GrantChange =
+  | { readonly kind: "grant"; readonly grant: Grant }
+  | { readonly kind: "grant-gone"; readonly keyArn: string; readonly grantId: string };
 
 /** Where changes are kept, beside memory. */
 export interface Persistence {

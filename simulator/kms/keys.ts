@@ -5,7 +5,8 @@
 import { toHex } from "../../shared/bytes.js";
 import { AwsError, notFound } from "../errors.js";
 import { parseArn, partitionOf } from "../iam/arn.js";
-import type { Alias, Change, Persistence } from "./change.js";
+import type { Alias, KeyChange, Persistence } from "./change.js";
+import type { GrantStore } from "./grants.js";
 import type { KmsKey } from "./key.js";
 import { KEY_ID, keyIdBytes } from "./key.js";
 import { Timetable } from "./timetable.js";
@@ -14,6 +15,7 @@ export class KeyStore {
   readonly region: string;
   readonly #partition: string;
   readonly #persistence: Persistence;
+  readonly #grants: GrantStore;
   readonly #keys = new Map<string, KmsKey>();
   readonly #byIdBytes = new Map<string, KmsKey>();
   /** By alias ARN. */
@@ -22,10 +24,12 @@ export class KeyStore {
   readonly #aliasesByKey = new Map<string, Set<string>>();
   readonly #deletions = new Timetable();
 
-  constructor(region: string, persistence: Persistence) {
+  /** `grants` are those on its keys. */
+  constructor(region: string, persistence: Persistence, grants: GrantStore) {
     this.region = region;
     this.#partition = partitionOf(region);
     this.#persistence = persistence;
+    this.#grants = grants;
   }
 
   keyArn(accountId: string, keyId: string): string {
@@ -92,17 +96,18 @@ export class KeyStore {
     return this.#find(this.keyArn(accountId, identifier));
   }
 
-  /** Lets happen what was to happen until `now`: keys whose waiting period is over go, with their aliases. */
+  /** Lets happen what was to happen until `now`: keys whose waiting period is over go, with their aliases and grants. */
   advance(now: Date): void {
     for (const arn of this.#deletions.takeDue(now)) {
       const key = this.#find(arn);
       for (const alias of this.#aliasesByKey.get(key.keyId) ?? []) this.removeAlias(alias);
+      this.#grants.removeAllOf(arn);
       this.#change({ kind: "key-gone", arn });
     }
   }
 
   /** Applies a change that was recorded before, without recording it again. */
-  restore(change: Change): void {
+  restore(change: KeyChange): void {
     switch (change.kind) {
       case "key":
         this.#setKey(change.key);
@@ -119,7 +124,7 @@ export class KeyStore {
     }
   }
 
-  #change(change: Change): void {
+  #change(change: KeyChange): void {
     this.restore(change);
     this.#persistence.record(change);
   }

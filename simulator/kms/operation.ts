@@ -11,6 +11,9 @@ import { assertAuthorized } from "../iam/authorization.js";
 import type { ConditionValues } from "../iam/policy/values.js";
 import type { Principal } from "../iam/principal.js";
 import { sealForRecipient } from "./ciphertext-for-recipient.js";
+import type { Grant } from "./grant.js";
+import { allowedByGrants } from "./grant-authorization.js";
+import type { GrantStore } from "./grants.js";
 import type { KeyStore } from "./keys.js";
 import type { AttestedRecipient, RecipientInfo, RecipientVerifier } from "./recipient.js";
 import { recipientConditions } from "./recipient.js";
@@ -25,6 +28,8 @@ export interface Demand {
   readonly action: string;
   readonly resource: Resource;
   readonly conditions?: Conditions;
+  /** Whether a grant that allows the action allows it as it is asked for; every one does if left out. */
+  readonly throughGrant?: (grant: Grant) => boolean;
 }
 
 /** Who calls, when, where and over what: the same for every operation. */
@@ -35,6 +40,8 @@ export interface Caller {
   readonly conditions: Conditions;
   /** The keys of the Region that the request was signed for. */
   readonly keys: KeyStore;
+  /** The grants on them. */
+  readonly grants: GrantStore;
   /** All Regions, for what reaches beyond one. */
   readonly regions: Regions;
 }
@@ -76,6 +83,7 @@ export interface Operation {
 /** The members that mean the same wherever they occur. */
 interface CommonInput {
   readonly Recipient?: RecipientInfo | undefined;
+  readonly GrantTokens?: readonly string[] | undefined;
   readonly DryRun?: boolean | undefined;
 }
 
@@ -97,7 +105,8 @@ export function defineOperation<Input extends CommonInput & Readonly<Record<stri
       const subject = definition.subject(call);
       const demands = definition.demands(call, subject);
       trace.resources = demands.map((demand) => demand.resource);
-      for (const demand of demands) assertAllowed(demand, call);
+      const tokens = new Set((input.GrantTokens ?? []).map((token) => call.grants.redeem(token, call.now).grantId));
+      for (const demand of demands) assertAllowed(demand, call, tokens);
       const answer = await definition.perform(call, subject);
       if (input.DryRun === true) {
         throw new AwsError(
@@ -110,17 +119,17 @@ export function defineOperation<Input extends CommonInput & Readonly<Record<stri
   };
 }
 
-function assertAllowed(demand: Demand, call: Call<unknown>): void {
+/** `tokens`: the ids of the grants whose tokens the call carries. */
+function assertAllowed(demand: Demand, call: Call<unknown>, tokens: ReadonlySet<string>): void {
   const values = new Map<string, readonly string[]>();
   for (const source of [call.conditions, recipientConditions(call.recipient), demand.conditions ?? []]) {
     for (const [key, value] of source)
       values.set(key.toLowerCase(), [...(values.get(key.toLowerCase()) ?? []), ...value]);
   }
-  const { principal } = call;
   assertAuthorized({
-    principal,
+    principal: call.principal,
     action: demand.action,
-    resource: demand.resource,
+    resource: { grants: allowedByGrants(call, tokens, demand.throughGrant), ...demand.resource },
     values: values satisfies ConditionValues,
   });
 }

@@ -2,12 +2,20 @@
 import { parseArn, partitionOf } from "../iam/arn.js";
 import type { Change, Persistence } from "./change.js";
 import { inMemory } from "./change.js";
+import { GrantStore } from "./grants.js";
 import { KeyStore } from "./keys.js";
 
 /** What a Region holds. */
 export interface Region {
   readonly name: string;
   readonly keys: KeyStore;
+  readonly grants: GrantStore;
+}
+
+export interface RegionsOptions {
+  readonly persistence?: Persistence;
+  /** How long it takes until a grant, or its end, is known everywhere. No time if left out. */
+  readonly grantConsistencySeconds?: number;
 }
 
 const REGION_NAME = /^[a-z]{2,4}(-[a-z]{1,12}){1,3}-\d{1,2}$/;
@@ -17,12 +25,14 @@ const MAX_REGIONS = 64;
 export class Regions {
   readonly #partition: string;
   readonly #persistence: Persistence;
+  readonly #grantConsistencySeconds: number;
   readonly #regions = new Map<string, Region>();
 
   /** Regions of the partition that `home` belongs to. */
-  constructor(home: string, persistence: Persistence = inMemory) {
+  constructor(home: string, { persistence = inMemory, grantConsistencySeconds = 0 }: RegionsOptions = {}) {
     this.#partition = partitionOf(home);
     this.#persistence = persistence;
+    this.#grantConsistencySeconds = grantConsistencySeconds;
     this.of(home);
   }
 
@@ -36,14 +46,17 @@ export class Regions {
   of(name: string): Region {
     const present = this.#regions.get(name);
     if (present !== undefined) return present;
-    const region = { name, keys: new KeyStore(name, this.#persistence) };
+    const grants = new GrantStore(this.#persistence, this.#grantConsistencySeconds);
+    const region = { name, keys: new KeyStore(name, this.#persistence, grants), grants };
     this.#regions.set(name, region);
     return region;
   }
 
   /** Applies a change that was recorded before. */
   restore(change: Change): void {
-    this.of(parseArn(arnOf(change))?.region ?? "").keys.restore(change);
+    const { keys, grants } = this.of(parseArn(arnOf(change))?.region ?? "");
+    if (change.kind === "grant" || change.kind === "grant-gone") grants.restore(change);
+    else keys.restore(change);
   }
 
   /** Resolves when every change so far is kept. */
@@ -52,7 +65,18 @@ export class Regions {
   }
 }
 
+/** What tells the Region of a change. */
 function arnOf(change: Change): string {
-  if (change.kind === "key") return change.key.arn;
-  return change.kind === "alias" ? change.alias.arn : change.arn;
+  switch (change.kind) {
+    case "key":
+      return change.key.arn;
+    case "alias":
+      return change.alias.arn;
+    case "grant":
+      return change.grant.keyArn;
+    case "grant-gone":
+      return change.keyArn;
+    default:
+      return change.arn;
+  }
 }

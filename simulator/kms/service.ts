@@ -78,10 +78,10 @@ export class KmsService implements Service {
 
   async #run(operation: Operation, request: AwsRequest, { key, region }: Signature, { now, trace }: CallTime) {
     const { regions } = this.#options;
-    const { keys } = regions.of(region);
+    const { keys, grants } = regions.of(region);
     keys.advance(now);
     const conditions = callerConditions(key, request, now, region);
-    const caller: Caller = { principal: key.principal, now, conditions, keys, regions };
+    const caller: Caller = { principal: key.principal, now, conditions, keys, grants, regions };
     const answer = await operation.run(parseBody(request.body), caller, this.#recipients, trace);
     if (!operation.readOnly) await regions.flush(); // nothing is acknowledged before it is kept
     return answer;

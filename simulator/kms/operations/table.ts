@@ -9,6 +9,9 @@ import {
 } from "./data-keys.js";
 import { decapsulate, encapsulate } from "./encapsulation.js";
 import { decrypt, encrypt, reEncrypt } from "./encryption.js";
+import { createGrant } from "./grants/create-grant.js";
+import { retireGrant, revokeGrant } from "./grants/delete-grants.js";
+import { listGrants, listRetirableGrants } from "./grants/list-grants.js";
 import { deriveSharedSecret } from "./key-agreement.js";
 import { getKeyPolicy, putKeyPolicy } from "./key-policies.js";
 import { createKey, describeKey, disableKey, enableKey } from "./keys.js";
@@ -20,6 +23,7 @@ import { sign, verify } from "./signatures.js";
 export const OPERATIONS: ReadonlyMap<string, Operation> = new Map(
   [
     createAlias,
+    createGrant,
     createKey,
     decapsulate,
     decrypt,
@@ -37,8 +41,12 @@ export const OPERATIONS: ReadonlyMap<string, Operation> = new Map(
     generateRandom,
     getKeyPolicy,
     getPublicKey,
+    listGrants,
+    listRetirableGrants,
     putKeyPolicy,
     reEncrypt,
+    retireGrant,
+    revokeGrant,
     sign,
     verify,
     verifyMac,
