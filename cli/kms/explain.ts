@@ -1,7 +1,7 @@
 /** `nitro-decrypt kms explain`: why a call to a simulated KMS was allowed or refused, policy by policy. */
 import { z } from "zod";
 import { CONTROL_SERVICE, CONTROL_TARGET_PREFIX } from "../../simulator/control/control-service.js";
-import type { ExplainedCall } from "../../simulator/control/decisions.js";
+import type { ExplainedCall } from "../../simulator/iam/decisions.js";
 import { formatExplanation } from "../../simulator/iam/format-explanation.js";
 import { defineCommand } from "../command.js";
 import { parseOptions } from "../options.js";

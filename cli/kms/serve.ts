@@ -17,7 +17,8 @@ import { readPlan } from "./faults.js";
 const usage = `Runs a simulated AWS KMS (HTTPS, under a CA of its own) and the instance metadata service of a parent instance.
 
 Usage: nitro-decrypt kms [--pki FILE] [--folder FOLDER] [options]
-       nitro-decrypt kms faults --folder FOLDER    make calls fail
+       nitro-decrypt kms faults --folder FOLDER     make calls fail
+       nitro-decrypt kms explain --folder FOLDER    why a call was allowed or refused
 
 It believes attestation documents under the simulated root alone, and forgets its keys when it ends. It prints where its
 CA certificate and the operator's credentials lie, and lines to call it with.
@@ -31,6 +32,7 @@ CA certificate and the operator's credentials lie, and lines to call it with.
   --port PORT        of the KMS; default a free one
   --host ADDRESS     where it listens, default 127.0.0.1
   --http             plain HTTP in place of TLS: everybody on the way sees the plaintexts
+  --quotas           AWS's request quotas count: what is over is a ThrottlingException
   --faults FILE      a plan of what goes wrong (see "nitro-decrypt kms faults --help")
   --imds-port PORT   of the instance metadata service; default a free one
   --freshness S      how old an attestation document may be, default 300 seconds
@@ -50,6 +52,7 @@ const OPTIONS = {
   host: { type: "string", default: "127.0.0.1" },
   http: { type: "boolean" },
   faults: { type: "string" },
+  quotas: { type: "boolean" },
   "imds-port": { type: "string", default: "0" },
   freshness: { type: "string", default: "300" },
 } as const;
@@ -115,6 +118,7 @@ async function start(options: Values, io: Io) {
     principals,
     host,
     protocol: options.http ? "http" : "https",
+    quotas: options.quotas ?? false,
   });
   kms.faults.set(plan);
   const imds = await startImds({ roleName, credentials, instanceId, region, clock, port: imdsPort }).catch(

@@ -1,8 +1,8 @@
 /** ExplainRequest: why a call was allowed or refused, by its request id. */
 import { z } from "zod";
 import { notFound, validationError } from "../errors.js";
+import type { Decisions } from "../iam/decisions.js";
 import type { ControlOperation } from "./control-service.js";
-import type { Decisions } from "./decisions.js";
 
 const input = z.strictObject({ RequestId: z.string().min(1).max(128).optional() });
 

@@ -5,9 +5,12 @@ import type { Clock } from "../clock.js";
 import { systemClock } from "../clock.js";
 import { AuditLog } from "../cloudtrail/records.js";
 import { CONTROL_SERVICE, ControlService } from "../control/control-service.js";
+import { explainOperation } from "../control/explain-operation.js";
 import { faultOperations } from "../control/fault-operations.js";
+import { Decisions } from "../iam/decisions.js";
 import type { AccessKey } from "../iam/principals.js";
 import { ADMINISTRATOR_POLICY, Principals } from "../iam/principals.js";
+import { RequestQuotas } from "../kms/quotas.js";
 import { Regions } from "../kms/regions.js";
 import { KmsService } from "../kms/service.js";
 import { Faults } from "./faults.js";
@@ -31,6 +34,8 @@ export interface KmsOptions {
   readonly port?: number;
   /** TLS if left out. Plain HTTP shows every plaintext to whoever listens. */
   readonly protocol?: "https" | "http";
+  /** Whether AWS's request quotas count; they do not if left out. */
+  readonly quotas?: boolean;
   /** Who may call, besides the operator. */
   readonly principals?: Principals;
   /** The access key of the administrator user `operator`; a new one if left out. */
@@ -75,11 +80,13 @@ export async function startKms(options: KmsOptions): Promise<SimulatedKms> {
   const { trustAnchor, freshnessSeconds = DEFAULT_FRESHNESS_SECONDS, onInternalError = warn } = options;
   const auditLog = new AuditLog({ region, accountId: principals.accountId });
   const regions = new Regions(region, { grantConsistencySeconds: options.grantConsistencySeconds ?? 0 });
+  const decisions = new Decisions();
   const kms = new KmsService({
     ...{ regions, principals, auditLog, trustAnchor, freshnessSeconds, clock, faults },
+    ...{ decisions, quotas: options.quotas ? new RequestQuotas(clock) : undefined },
     onInternalError,
   });
-  const operations = new Map([...faultOperations(faults)]);
+  const operations = new Map([...faultOperations(faults), explainOperation(decisions)]);
   const control = new ControlService({ principals, regions, clock, operations, onInternalError });
   const service = new Services({ kms, [CONTROL_SERVICE]: control });
   const tls = await createTlsIdentity(region, systemClock);

@@ -6,7 +6,7 @@
 import type { z } from "zod";
 import { toBase64 } from "../../shared/bytes.js";
 import { AwsError } from "../errors.js";
-import type { Resource } from "../iam/authorization.js";
+import type { AuthorizationRequest, Resource } from "../iam/authorization.js";
 import { assertAuthorized } from "../iam/authorization.js";
 import type { ConditionValues } from "../iam/policy/values.js";
 import type { Principal } from "../iam/principal.js";
@@ -15,6 +15,7 @@ import type { Grant } from "./grant.js";
 import { allowedByGrants } from "./grant-authorization.js";
 import type { GrantStore } from "./grants.js";
 import type { KeyStore } from "./keys.js";
+import type { RequestQuotas } from "./quotas.js";
 import type { AttestedRecipient, RecipientInfo, RecipientVerifier } from "./recipient.js";
 import { recipientConditions } from "./recipient.js";
 import type { Regions } from "./regions.js";
@@ -44,6 +45,8 @@ export interface Caller {
   readonly grants: GrantStore;
   /** All Regions, for what reaches beyond one. */
   readonly regions: Regions;
+  /** Where AWS's request quotas are on. */
+  readonly quotas: RequestQuotas | undefined;
 }
 
 /** What a handler works with. */
@@ -60,6 +63,8 @@ export interface CallTrace {
   parameters: Readonly<Record<string, unknown>>;
   resources: readonly Resource[];
   recipient: AttestedRecipient | undefined;
+  /** What was asked of the policies, as far as it came. */
+  questions: readonly AuthorizationRequest[];
 }
 
 export interface OperationDefinition<Input, Subject> {
@@ -106,7 +111,12 @@ export function defineOperation<Input extends CommonInput & Readonly<Record<stri
       const demands = definition.demands(call, subject);
       trace.resources = demands.map((demand) => demand.resource);
       const tokens = new Set((input.GrantTokens ?? []).map((token) => call.grants.redeem(token, call.now).grantId));
-      for (const demand of demands) assertAllowed(demand, call, tokens);
+      const questions = demands.map((demand) => questionFor(demand, call, tokens));
+      call.quotas?.take({ operation: name, ...quotaOf(call, questions) });
+      for (const question of questions) {
+        trace.questions = [...trace.questions, question];
+        assertAuthorized(question);
+      }
       const answer = await definition.perform(call, subject);
       if (input.DryRun === true) {
         throw new AwsError(
@@ -119,19 +129,25 @@ export function defineOperation<Input extends CommonInput & Readonly<Record<stri
   };
 }
 
-/** `tokens`: the ids of the grants whose tokens the call carries. */
-function assertAllowed(demand: Demand, call: Call<unknown>, tokens: ReadonlySet<string>): void {
+/** What a demand asks of the policies. `tokens`: the ids of the grants whose tokens the call carries. */
+function questionFor(demand: Demand, call: Call<unknown>, tokens: ReadonlySet<string>): AuthorizationRequest {
   const values = new Map<string, readonly string[]>();
   for (const source of [call.conditions, recipientConditions(call.recipient), demand.conditions ?? []]) {
     for (const [key, value] of source)
       values.set(key.toLowerCase(), [...(values.get(key.toLowerCase()) ?? []), ...value]);
   }
-  assertAuthorized({
+  return {
     principal: call.principal,
     action: demand.action,
     resource: { grants: allowedByGrants(call, tokens, demand.throughGrant), ...demand.resource },
     values: values satisfies ConditionValues,
-  });
+  };
+}
+
+/** What quotas want to know of a call: whose it is, and the spec of the key that it uses or of the pair that it makes. */
+function quotaOf({ principal, keys }: Call<unknown>, [question]: readonly AuthorizationRequest[]) {
+  const specs = question?.values.get("kms:datakeypairspec") ?? question?.values.get("kms:keyspec");
+  return { accountId: principal.accountId, region: keys.region, keySpec: specs?.[0] };
 }
 
 /**

@@ -10,12 +10,14 @@ import { errorReply, jsonReply, parseBody } from "../endpoint/aws-json.js";
 import type { Faults } from "../endpoint/faults.js";
 import type { AwsReply, AwsRequest, Service } from "../endpoint/service.js";
 import { AwsError } from "../errors.js";
+import type { Decisions } from "../iam/decisions.js";
 import type { IssuedKey, Principals } from "../iam/principals.js";
 import type { Signature } from "../iam/sigv4.js";
 import { verifySignature } from "../iam/sigv4.js";
 import type { Caller, CallTrace, Conditions, Operation } from "./operation.js";
 import { encodeAnswer } from "./operation.js";
 import { OPERATIONS } from "./operations/table.js";
+import type { RequestQuotas } from "./quotas.js";
 import { RecipientVerifier } from "./recipient.js";
 import type { Regions } from "./regions.js";
 
@@ -27,6 +29,10 @@ export interface KmsServiceOptions {
   readonly freshnessSeconds: number;
   readonly clock: Clock;
   readonly faults: Faults;
+  /** AWS's request quotas, if they are to count. */
+  readonly quotas: RequestQuotas | undefined;
+  /** Where calls are remembered, to be explained. */
+  readonly decisions: Decisions;
   /** Told of every failure that is answered with KMSInternalException: a fault of this simulator. */
   readonly onInternalError: (error: unknown) => void;
 }
@@ -47,7 +53,7 @@ export class KmsService implements Service {
   async answer(request: AwsRequest): Promise<AwsReply> {
     const now = this.#options.clock();
     const requestId = randomUUID();
-    const trace: CallTrace = { parameters: {}, resources: [], recipient: undefined };
+    const trace: CallTrace = { parameters: {}, resources: [], recipient: undefined, questions: [] };
     const { name, operation } = findOperation(request.operation);
     let signature: Signature | undefined;
     const finish = (error?: AwsError): void => {
@@ -55,6 +61,14 @@ export class KmsService implements Service {
       const readOnly = operation?.readOnly ?? true;
       const call = { eventName: name, readOnly, requestId, now, sourceIp, userAgent, ...signature, trace, error };
       this.#options.auditLog.append(call);
+      const { questions } = trace;
+      this.#options.decisions.remember({
+        requestId,
+        eventName: name,
+        eventTime: now,
+        errorCode: error?.type,
+        questions,
+      });
     };
     try {
       signature = this.#authenticate(request, now);
@@ -77,11 +91,11 @@ export class KmsService implements Service {
   }
 
   async #run(operation: Operation, request: AwsRequest, { key, region }: Signature, { now, trace }: CallTime) {
-    const { regions } = this.#options;
+    const { regions, quotas } = this.#options;
     const { keys, grants } = regions.of(region);
     keys.advance(now);
     const conditions = callerConditions(key, request, now, region);
-    const caller: Caller = { principal: key.principal, now, conditions, keys, grants, regions };
+    const caller: Caller = { principal: key.principal, now, conditions, keys, grants, regions, quotas };
     const answer = await operation.run(parseBody(request.body), caller, this.#recipients, trace);
     if (!operation.readOnly) await regions.flush(); // nothing is acknowledged before it is kept
     return answer;

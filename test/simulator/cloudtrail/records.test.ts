@@ -101,7 +101,7 @@ describe("the audit log", () => {
 
   it("keeps the newest records within its bound", () => {
     const log = new AuditLog({ region: "us-east-1", accountId: "111122223333" }, 3);
-    const trace = { parameters: {}, resources: [], recipient: undefined };
+    const trace = { parameters: {}, resources: [], recipient: undefined, questions: [] };
     const call = {
       readOnly: true,
       requestId: "",

@@ -1,8 +1,13 @@
 /** Request quotas: how many requests of what go through in a second, and when again. */
+import { CreateKeyCommand, GenerateDataKeyPairWithoutPlaintextCommand } from "@aws-sdk/client-kms";
 import { describe, expect, it } from "vitest";
+import { trustAnchorFromSha256 } from "../../../shared/attestation/trust-anchor.js";
+import { startKms } from "../../../simulator/endpoint/server.js";
 import { AwsError } from "../../../simulator/errors.js";
 import type { QuotaRequest } from "../../../simulator/kms/quotas.js";
 import { RequestQuotas } from "../../../simulator/kms/quotas.js";
+import { errorNameOf, kmsClient } from "../../support/simulated-kms.js";
+import { clockAt } from "../fixtures.js";
 
 const START = Date.parse("2026-11-24T12:00:00Z");
 
@@ -76,5 +81,23 @@ describe("a quota", () => {
 
   it("does not exist for an operation that AWS lists none for", () => {
     expect(counter()({ operation: "NoSuchOperation" }, { tries: 100 })).toBe(100);
+  });
+});
+
+describe("a KMS with quotas", () => {
+  it("throttles the sixth key of a second; other operations go on", async () => {
+    const clock = clockAt();
+    const kms = await startKms({ trustAnchor: trustAnchorFromSha256("none", "00".repeat(32)), clock, quotas: true });
+    const client = kmsClient(kms, clock);
+    const outcomes: string[] = [];
+    const { KeyMetadata } = await client.send(new CreateKeyCommand({}));
+    const KeyId = KeyMetadata?.Arn;
+    for (let i = 0; i < 5; i++) outcomes.push(await errorNameOf(client.send(new CreateKeyCommand({}))));
+    expect(outcomes).toEqual([...Array(4).fill("no error"), "ThrottlingException"]);
+    const pair = (KeyPairSpec: "ECC_NIST_P384" | "ECC_NIST_P256") =>
+      errorNameOf(client.send(new GenerateDataKeyPairWithoutPlaintextCommand({ KeyId, KeyPairSpec })));
+    expect([await pair("ECC_NIST_P256"), await pair("ECC_NIST_P384")]).toEqual(["no error", "no error"]);
+    client.destroy();
+    await kms.close();
   });
 });

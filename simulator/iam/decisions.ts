@@ -1,7 +1,7 @@
 /** The questions that the newest calls put to the policies, so that a decision can be explained after it was made. */
-import type { AuthorizationRequest } from "../iam/authorization.js";
-import type { Explanation } from "../iam/explanation.js";
-import { explainAuthorization } from "../iam/explanation.js";
+import type { AuthorizationRequest } from "./authorization.js";
+import type { Explanation } from "./explanation.js";
+import { explainAuthorization } from "./explanation.js";
 
 /** A call, and every permission that it asked for until one was refused. */
 export interface DecidedCall {
