@@ -9,12 +9,13 @@ import * as cms from "./cms.js";
 import * as enclave from "./enclave.js";
 import * as kms from "./kms.js";
 import * as kmsServer from "./kms-server.js";
+import * as policy from "./policy.js";
 import type { Row } from "./table.js";
 import { formatTable, isBelow } from "./table.js";
 import * as verify from "./verify.js";
 import * as vsock from "./vsock.js";
 
-const SUITES = { verify, cms, authorization, kms, "kms-server": kmsServer, channels, enclave, vsock };
+const SUITES = { verify, cms, authorization, policy, kms, "kms-server": kmsServer, channels, enclave, vsock };
 
 const { values, positionals } = parseArgs({
   options: { smoke: { type: "boolean", default: false }, json: { type: "boolean", default: false } },

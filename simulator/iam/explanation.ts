@@ -15,7 +15,7 @@ import type { DecidingPolicy, Reason } from "./reason.js";
 /** A policy that was asked. */
 export interface AskedPolicy extends PolicyTrace {
   readonly kind: DecidingPolicy;
-  /** Of an organisation's policy: the place of its level, from 0 for the root. */
+  /** Of an organisation's policy: the place of its level, from 0 for the root. A level without policies has one silent entry. */
   readonly level?: number;
 }
 
@@ -48,7 +48,7 @@ export function explainAuthorization(request: AuthorizationRequest): Explanation
     ...(resource.grants !== undefined && { granted: resource.grants(question) }),
     policies: listed(policiesOf(request)).map(({ policy, ...where }) => ({
       ...where,
-      ...tracePolicy(policy, question),
+      ...(policy === undefined ? SILENCE : tracePolicy(policy, question)),
     })),
   };
 }
@@ -56,8 +56,11 @@ export function explainAuthorization(request: AuthorizationRequest): Explanation
 interface ListedPolicy {
   readonly kind: DecidingPolicy;
   readonly level?: number;
-  readonly policy: IdentityPolicy | ResourcePolicy;
+  /** None where a level has none. */
+  readonly policy?: IdentityPolicy | ResourcePolicy;
 }
+
+const SILENCE: PolicyTrace = { answer: "silent", statements: [] };
 
 function listed(policies: ApplicablePolicies): readonly ListedPolicy[] {
   const { boundary, "endpoint-policy": endpoint, "key-policy": key, "session-policy": session } = policies;
@@ -76,4 +79,6 @@ const listedLevels = (
   kind: "resource-control-policy" | "service-control-policy",
   policies: ApplicablePolicies,
 ): readonly ListedPolicy[] =>
-  (policies[kind] ?? []).flatMap((level, index) => level.map((policy) => ({ kind, level: index, policy })));
+  (policies[kind] ?? []).flatMap((policiesOfLevel, level) =>
+    policiesOfLevel.length === 0 ? [{ kind, level }] : policiesOfLevel.map((policy) => ({ kind, level, policy })),
+  );

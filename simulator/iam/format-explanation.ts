@@ -1,4 +1,5 @@
 /** An explanation for people at a terminal: the verdict, then each policy and statement, with what did not match. */
+import { parseArn } from "./arn.js";
 import type { AskedPolicy, Explanation } from "./explanation.js";
 import type { ElementTrace, StatementTrace } from "./policy/trace.js";
 import type { DecidingPolicy } from "./reason.js";
@@ -7,7 +8,7 @@ const TITLES: Readonly<Record<DecidingPolicy, string>> = {
   "resource-control-policy": "resource control policy",
   "service-control-policy": "service control policy",
   "endpoint-policy": "VPC endpoint policy",
-  "key-policy": "resource policy",
+  "key-policy": "key policy",
   "identity-policy": "identity policy",
   boundary: "permissions boundary",
   "session-policy": "session policy",
@@ -23,7 +24,10 @@ const ANSWERS: Readonly<Record<AskedPolicy["answer"], string>> = {
 
 /** Lines, without a newline at the end. Control characters of policies and requests are escaped. */
 export function formatExplanation(explanation: Explanation): string {
-  return [...verdictLines(explanation), ...explanation.policies.flatMap(policyLines)].map(printable).join("\n");
+  const title = (kind: DecidingPolicy) =>
+    kind === "key-policy" && isRole(explanation) ? "trust policy" : TITLES[kind];
+  const policies = explanation.policies.flatMap((policy) => policyLines(title(policy.kind), policy));
+  return [...verdictLines(explanation), ...policies].map(printable).join("\n");
 }
 
 function verdictLines({ allowed, principal, action, resource, granted, message }: Explanation): readonly string[] {
@@ -36,10 +40,13 @@ function verdictLines({ allowed, principal, action, resource, granted, message }
   ];
 }
 
-function policyLines({ kind, level, name, answer, statements }: AskedPolicy): readonly string[] {
+/** Whether the resource is a role, whose policy is a trust policy. */
+const isRole = ({ resource }: Explanation): boolean => parseArn(resource)?.service === "iam";
+
+function policyLines(title: string, { level, name, answer, statements }: AskedPolicy): readonly string[] {
   const where = level === undefined ? "" : `, level ${level}`;
   const named = name === undefined ? "" : ` ${name}`;
-  return ["", `${TITLES[kind]}${named}${where}: ${ANSWERS[answer]}`, ...statements.flatMap(statementLines)];
+  return ["", `${title}${named}${where}: ${ANSWERS[answer]}`, ...statements.flatMap(statementLines)];
 }
 
 function statementLines({ index, sid, effect, matched, elements }: StatementTrace): readonly string[] {
