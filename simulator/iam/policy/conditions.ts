@@ -12,7 +12,8 @@
 import { malformedPolicy } from "../../errors.js";
 import type { Operator } from "./operators.js";
 import { OPERATORS } from "./operators.js";
-import type { Piece, PolicyVersion, ResolvedPiece, Test } from "./template.js";
+import type { Test } from "./pattern.js";
+import type { Piece, PolicyVersion, ResolvedPiece } from "./template.js";
 import { isResolved, parseTemplate, resolvePieces } from "./template.js";
 import type { ConditionValues } from "./values.js";
 

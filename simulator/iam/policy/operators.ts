@@ -5,8 +5,10 @@
  */
 import { BlockList, isIP } from "node:net";
 import { malformedPolicy } from "../../errors.js";
-import type { ResolvedPiece, Test } from "./template.js";
-import { compilePattern, literalText } from "./template.js";
+import type { Test } from "./pattern.js";
+import { compilePattern } from "./pattern.js";
+import type { ResolvedPiece } from "./template.js";
+import { literalText } from "./template.js";
 
 export interface Operator {
   readonly make: (wanted: readonly ResolvedPiece[]) => Test;

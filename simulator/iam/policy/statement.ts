@@ -3,10 +3,12 @@ import type { CallerIdentity } from "../caller-identity.js";
 import type { Condition } from "./conditions.js";
 import { compileConditions } from "./conditions.js";
 import type { Statement } from "./document.js";
+import type { Test } from "./pattern.js";
+import { compileGlob, compilePattern } from "./pattern.js";
 import type { PrincipalMatch, PrincipalTest } from "./principal-match.js";
 import { compileNotPrincipal, compilePrincipal } from "./principal-match.js";
-import type { PolicyVersion, Test } from "./template.js";
-import { compileGlob, compilePattern, isResolved, parseTemplate, resolvePieces } from "./template.js";
+import type { PolicyVersion } from "./template.js";
+import { isResolved, parseTemplate, resolvePieces } from "./template.js";
 import type { ConditionValues } from "./values.js";
 
 /** What a policy is asked about. */

@@ -1,8 +1,7 @@
 /**
  * The texts of a policy that stand for many: wildcards (`*` is any run of characters, `?` is one) and policy variables
  * (IAM User Guide, "IAM policy elements: Variables and tags"). A variable is replaced by the request's value before the
- * text is compared; a wildcard within that value is an ordinary character. Matching never uses a regular expression: it
- * takes at most |pattern| × |text| steps, whatever the policy's author wrote.
+ * text is compared; a wildcard within that value is an ordinary character.
  */
 import { malformedPolicy } from "../../errors.js";
 import type { ConditionValues } from "./values.js";
@@ -15,9 +14,6 @@ export type Piece =
   | { readonly kind: "pattern" | "literal"; readonly text: string }
   | { readonly kind: "variable"; readonly key: string; readonly otherwise: string | undefined };
 export type ResolvedPiece = Exclude<Piece, { readonly kind: "variable" }>;
-
-/** A test of one actual value. */
-export type Test = (actual: string) => boolean;
 
 /** The characters that have a variable of their own, for where they would mean something else. */
 const SPECIAL = new Set(["*", "?", "$"]);
@@ -74,52 +70,3 @@ function variableValue(key: string, otherwise: string | undefined, values: Condi
 
 /** The text of pieces that are compared character by character. */
 export const literalText = (pieces: readonly ResolvedPiece[]): string => pieces.map(({ text }) => text).join("");
-
-/** A wildcard; every other token is one character. */
-const ANY = Symbol("*");
-const ONE = Symbol("?");
-type Token = string | typeof ANY | typeof ONE;
-
-/** A test whether a text matches the pieces as a whole. */
-export function compilePattern(pieces: readonly ResolvedPiece[]): Test {
-  if (!pieces.some(({ kind, text }) => kind === "pattern" && /[*?]/.test(text))) {
-    const wanted = literalText(pieces);
-    return (actual) => actual === wanted;
-  }
-  const tokens = pieces.flatMap(tokensOf);
-  if (tokens.every((token) => token === ANY)) return () => true;
-  return (actual) => matches(tokens, actual);
-}
-
-/** The same for a text without variables. */
-export const compileGlob = (text: string): Test => compilePattern([{ kind: "pattern", text }]);
-
-const WILDCARDS: ReadonlyMap<string, Token> = new Map<string, Token>([
-  ["*", ANY],
-  ["?", ONE],
-]);
-
-const tokensOf = ({ kind, text }: ResolvedPiece): readonly Token[] =>
-  text.split("").map((character) => (kind === "pattern" ? (WILDCARDS.get(character) ?? character) : character));
-
-/** Greedy matching that remembers only the last star. */
-function matches(pattern: readonly Token[], text: string): boolean {
-  let [at, from, star, starText] = [0, 0, -1, 0];
-  while (from < text.length) {
-    const token = pattern[at];
-    if (token === ANY) {
-      star = at++;
-      starText = from;
-    } else if (token === ONE || token === text[from]) {
-      at++;
-      from++;
-    } else if (star >= 0) {
-      at = star + 1;
-      from = ++starText;
-    } else {
-      return false;
-    }
-  }
-  while (pattern[at] === ANY) at++;
-  return at === pattern.length;
-}

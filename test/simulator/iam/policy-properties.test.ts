@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { authorize } from "../../../simulator/iam/authorization.js";
 import { explainAuthorization } from "../../../simulator/iam/explanation.js";
-import { compileGlob } from "../../../simulator/iam/policy/template.js";
+import { compileGlob } from "../../../simulator/iam/policy/pattern.js";
 import type { PolicyCase, Statements } from "./cases/case.js";
 import {
   ALICE,
