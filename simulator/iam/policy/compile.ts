@@ -1,70 +1,60 @@
 /**
- * Policies compiled once, when they are put, and asked many times. What kinds of policy there are, what each may contain,
- * and how each answers (IAM User Guide, "Policies and permissions in IAM", "Policy types"):
+ * The kinds of policy and what each may contain (IAM User Guide, "Policies and permissions in IAM", "Policy types"):
  *
  * - A resource policy names principals: a key policy, a role's trust policy, the policy of a VPC endpoint.
  * - An identity policy belongs to its principal and may not name any. Boundaries, session policies and service control
  *   policies are written like it.
  * - A resource control policy speaks of everybody and only ever denies.
- *
- * A compiled policy holds nothing of its key or principal: keys with the same text can share one (see SharedPolicies).
  */
-import { AwsError, malformedPolicy } from "../../errors.js";
-import type { PolicyDocument, Statement } from "./document.js";
+import { malformedPolicy } from "../../errors.js";
+import type { Statement } from "./document.js";
 import { parsePolicy } from "./document.js";
-import type { PrincipalMatch } from "./principal-match.js";
-import { strongerMatch } from "./principal-match.js";
-import type { CompiledStatement, PolicyQuestion } from "./statement.js";
-import { compileStatement, matchStatement } from "./statement.js";
+import { assertKeyPolicySize, assertNotOverlyPermissive } from "./key-policy-rules.js";
+import type {
+  EndpointPolicy,
+  IdentityPolicy,
+  KeyPolicy,
+  PolicySource,
+  ResourceControlPolicy,
+  TrustPolicy,
+} from "./policy.js";
+import { identityPolicy, resourcePolicy } from "./policy.js";
 
+export type {
+  EndpointPolicy,
+  IdentityPolicy,
+  KeyPolicy,
+  PolicyAnswer,
+  ResourceControlPolicy,
+  ResourcePolicy,
+  ResourcePolicyAnswer,
+  TrustPolicy,
+} from "./policy.js";
 export type { PolicyQuestion } from "./statement.js";
 
-/** How a policy answers that names no principals. */
-export type PolicyAnswer = "deny" | "allow" | "silent";
-
-/** How a resource policy answers: an Allow names the caller itself, its role, or its account, whose IAM policies then decide. */
-export type ResourcePolicyAnswer = "deny" | "allow" | "role" | "account" | "silent";
-
-interface CompiledPolicy {
-  /** As it was put. */
-  readonly text: string;
-  /** What explanations call it: a name or ARN. */
-  readonly name: string | undefined;
-  readonly statements: readonly CompiledStatement[];
-}
-
-export interface ResourcePolicy extends CompiledPolicy {
-  evaluate(question: PolicyQuestion): ResourcePolicyAnswer;
-}
-export type KeyPolicy = ResourcePolicy;
-export type TrustPolicy = ResourcePolicy;
-export type EndpointPolicy = ResourcePolicy;
-
-/** A policy of a principal, or one that limits it: identity policy, boundary, session policy, service control policy. */
-export interface IdentityPolicy extends CompiledPolicy {
-  evaluate(question: PolicyQuestion): PolicyAnswer;
-}
-export type ResourceControlPolicy = IdentityPolicy;
-
-/** What a policy is compiled with. */
-export interface PolicySource {
-  readonly name?: string;
-}
-
-/** What a key policy may have at most (KMS Developer Guide, "Resource quotas", "Key policy document size"). */
-const MAX_KEY_POLICY_BYTES = 32_768;
-
-/** Compiles a key policy. @throws AwsError MalformedPolicyDocumentException, LimitExceededException */
+/**
+ * Compiles a key policy. KMS takes a statement without a resource, which then is about no key (KMS Developer Guide,
+ * "Key policies", "Elements in a key policy").
+ * @throws AwsError MalformedPolicyDocumentException, LimitExceededException
+ */
 export function compileKeyPolicy(text: string, source: PolicySource = {}): KeyPolicy {
-  if (Buffer.byteLength(text) > MAX_KEY_POLICY_BYTES) {
-    throw new AwsError("LimitExceededException", `The key policy exceeds ${MAX_KEY_POLICY_BYTES} bytes.`);
+  assertKeyPolicySize(text);
+  const document = parsePolicy(text);
+  for (const one of document.statements) {
+    assertPrincipal(one);
+    assertNotOverlyPermissive(one);
   }
-  return compileResourcePolicy(text, source);
+  return resourcePolicy(text, document, { ...source, withoutResource: "covers nothing" });
 }
 
 /** Compiles the policy of a VPC endpoint. @throws AwsError MalformedPolicyDocumentException */
 export function compileEndpointPolicy(text: string, source: PolicySource = {}): EndpointPolicy {
-  return compileResourcePolicy(text, source);
+  const document = parsePolicy(text);
+  for (const one of document.statements) {
+    assertPrincipal(one);
+    assertResources(one);
+  }
+  return resourcePolicy(text, document, source);
 }
 
 /** Compiles the trust policy of a role, which is itself the resource. @throws AwsError MalformedPolicyDocumentException */
@@ -124,18 +114,13 @@ const isResourceControl = (one: Statement): boolean =>
   one.Action?.includes("*") === false &&
   (one.Resource === undefined) !== (one.NotResource === undefined);
 
-function compileResourcePolicy(text: string, source: PolicySource): ResourcePolicy {
-  const document = parsePolicy(text);
-  for (const one of document.statements) {
-    if ((one.Principal === undefined) === (one.NotPrincipal === undefined)) {
-      throw malformedPolicy("Policy contains a statement with no principal");
-    }
-    if (one.NotPrincipal !== undefined && one.Effect === "Allow") {
-      throw malformedPolicy("NotPrincipal must be used with the effect Deny.");
-    }
-    assertResources(one);
+function assertPrincipal(one: Statement): void {
+  if ((one.Principal === undefined) === (one.NotPrincipal === undefined)) {
+    throw malformedPolicy("Policy contains a statement with no principal");
   }
-  return resourcePolicy(text, document, source);
+  if (one.NotPrincipal !== undefined && one.Effect === "Allow") {
+    throw malformedPolicy("NotPrincipal must be used with the effect Deny.");
+  }
 }
 
 function assertResources(one: Statement): void {
@@ -159,48 +144,4 @@ function assertSid({ Sid = "" }: Statement): void {
       "Statement IDs (SID) must be alpha-numeric. Check that your input satisfies the regular expression [0-9A-Za-z]*",
     );
   }
-}
-
-const compileStatements = ({ statements, version }: PolicyDocument): readonly CompiledStatement[] =>
-  statements.map((one) => compileStatement(one, version));
-
-function resourcePolicy(text: string, document: PolicyDocument, { name }: PolicySource): ResourcePolicy {
-  const statements = compileStatements(document);
-  return { text, name, statements, evaluate: (question) => evaluateResourcePolicy(statements, question) };
-}
-
-function identityPolicy(text: string, document: PolicyDocument, { name }: PolicySource): IdentityPolicy {
-  const statements = compileStatements(document);
-  return { text, name, statements, evaluate: (question) => evaluateIdentityPolicy(statements, question) };
-}
-
-const ANSWERS: Readonly<Record<PrincipalMatch, ResourcePolicyAnswer>> = {
-  itself: "allow",
-  role: "role",
-  account: "account",
-  none: "silent",
-};
-
-function evaluateResourcePolicy(
-  statements: readonly CompiledStatement[],
-  question: PolicyQuestion,
-): ResourcePolicyAnswer {
-  let strongest: PrincipalMatch = "none";
-  for (const statement of statements) {
-    const match = matchStatement(statement, question);
-    if (match === "none") continue;
-    if (statement.source.Effect === "Deny") return "deny";
-    strongest = strongerMatch(strongest, match);
-  }
-  return ANSWERS[strongest];
-}
-
-function evaluateIdentityPolicy(statements: readonly CompiledStatement[], question: PolicyQuestion): PolicyAnswer {
-  let answer: PolicyAnswer = "silent";
-  for (const statement of statements) {
-    if (matchStatement(statement, question) === "none") continue;
-    if (statement.source.Effect === "Deny") return "deny";
-    answer = "allow";
-  }
-  return answer;
 }

@@ -30,13 +30,20 @@ export interface CompiledStatement {
   readonly conditions: readonly Condition[];
 }
 
+/** What a statement is about that names no resource: that of a trust policy is its role, that of a key policy nothing. */
+export type WithoutResource = "covers its own" | "covers nothing";
+
 /** @throws AwsError MalformedPolicyDocumentException */
-export function compileStatement(source: Statement, version: PolicyVersion): CompiledStatement {
+export function compileStatement(
+  source: Statement,
+  version: PolicyVersion,
+  withoutResource: WithoutResource = "covers its own",
+): CompiledStatement {
   return {
     source,
     names: compileNames(source),
     coversAction: compileActions(source),
-    coversResource: compileResources(source, version),
+    coversResource: compileResources(source, version) ?? (() => withoutResource === "covers its own"),
     conditions: compileConditions(source.Condition ?? {}, version),
   };
 }
@@ -64,13 +71,13 @@ function compileActions({ Action, NotAction }: Statement): CompiledStatement["co
   };
 }
 
-/** A variable without a value: the statement covers nothing, NotResource or not. A trust policy names no resource. */
-function compileResources(source: Statement, version: PolicyVersion): CompiledStatement["coversResource"] {
+/** A variable without a value: the statement covers nothing, NotResource or not. Undefined if it names no resource. */
+function compileResources(source: Statement, version: PolicyVersion) {
   const texts = source.Resource ?? source.NotResource;
-  if (texts === undefined) return () => true;
+  if (texts === undefined) return undefined;
   const wanted = source.Resource !== undefined;
   const tests = texts.map((text) => compileResource(text, version));
-  return ({ resource, values }) => {
+  return ({ resource, values }: PolicyQuestion): boolean => {
     const resolved = tests.map((test) => test(values));
     if (resolved.includes(undefined)) return false;
     return resolved.some((test) => test?.(resource)) === wanted;

@@ -99,10 +99,11 @@ function* traceResource(
   { source, coversResource }: CompiledStatement,
   question: PolicyQuestion,
 ): Iterable<ElementTrace> {
-  const wanted = source.Resource ?? source.NotResource;
-  if (wanted === undefined) return;
-  const element = source.Resource === undefined ? "NotResource" : "Resource";
-  yield { element, matched: coversResource(question), wanted, actual: [question.resource] };
+  const wanted = source.Resource ?? source.NotResource ?? [];
+  const matched = coversResource(question);
+  if (wanted.length === 0 && matched) return;
+  const element = source.NotResource === undefined ? "Resource" : "NotResource";
+  yield { element, matched, wanted, actual: [question.resource] };
 }
 
 function traceCondition({ operator, key, wanted, holds }: Condition, { values }: PolicyQuestion): ElementTrace {

@@ -77,7 +77,6 @@ describe("a key policy", () => {
     ["an action and its negation", changed({ NotAction: "s3:*" }), malformed("Policy statement must contain actions.")],
     ["an action without a service", changed({ Action: "Decrypt" }), vendor],
     ["an action with a variable", changed({ Action: `kms:\${aws:username}` }), vendor],
-    ["no resource", changed({ Resource: undefined }), malformed("Policy statement must contain resources.")],
     [
       "a resource and its negation",
       changed({ NotResource: "*" }),
@@ -140,6 +139,20 @@ describe("a key policy", () => {
       malformed(`The default value in \${aws:username, x} must be in single quotes.`),
     ],
     [
+      "ForAllValues on a pair of the encryption context",
+      when("ForAllValues:StringEquals", "IT", "kms:EncryptionContext:Department"),
+      malformed(
+        "OverlyPermissiveCondition:EncryptionContext: Using the ForAllValues set operator with a single-valued condition key matches requests without the specified encryption context or with an unspecified encryption context. To fix, remove ForAllValues.",
+      ),
+    ],
+    [
+      "ForAllValues on a tag of the request",
+      when("ForAllValues:StringLikeIfExists", "a", "aws:RequestTag/team"),
+      malformed(
+        "OverlyPermissiveCondition: Using the ForAllValues set operator with a single-valued condition key matches requests without the specified tag or with an unspecified tag. To fix, remove ForAllValues.",
+      ),
+    ],
+    [
       "more than 32 KiB",
       changed({ Sid: "x".repeat(32_768) }),
       "LimitExceededException: The key policy exceeds 32768 bytes.",
@@ -151,6 +164,8 @@ describe("a key policy", () => {
 
   it.each([
     ["one statement without a list", policyOf(statement)],
+    ["a statement without a resource, which is about no key", changed({ Resource: undefined })],
+    ["ForAllValues on a key with several values", when("ForAllValues:StringEquals", "a", "kms:EncryptionContextKeys")],
     ["the earlier version, where a variable is text", policyOf([{ ...statement, Resource: `\${` }], "2008-10-17")],
     ["a statement id with spaces", changed({ Sid: "Enable IAM User Permissions" })],
     [
@@ -170,9 +185,12 @@ describe("a key policy", () => {
 });
 
 describe("the policy of a VPC endpoint", () => {
-  it("names principals", () => {
+  it("names principals and resources", () => {
     const statement = { Effect: "Allow", Principal: "*", Action: "*", Resource: "*" };
     expect(refusalOf(() => compileEndpointPolicy(policyOf(statement)))).toBe("accepted");
+    expect(refusalOf(() => compileEndpointPolicy(policyOf({ ...statement, Resource: undefined })))).toBe(
+      malformed("Policy statement must contain resources."),
+    );
     expect(refusalOf(() => compileEndpointPolicy(policyOf({ ...statement, Principal: undefined })))).toBe(
       malformed("Policy contains a statement with no principal"),
     );
@@ -185,6 +203,7 @@ describe("an identity policy", () => {
   it.each<[string, object, string]>([
     ["a principal", { Principal: "*" }, malformed("Policy document should not specify a principal.")],
     ["a negated principal", { NotPrincipal: "*" }, malformed("Policy document should not specify a principal.")],
+    ["no resource", { Resource: undefined }, malformed("Policy statement must contain resources.")],
     [
       "a resource that is no ARN",
       { Resource: "key/1234" },

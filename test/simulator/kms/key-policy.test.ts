@@ -227,7 +227,7 @@ describe("PutKeyPolicy", () => {
 
   it("refuses a malformed policy and keeps the one before", async () => {
     await put();
-    expect(await errorNameOf(put({ Effect: "Allow", Principal: "*", Action: "kms:*" }))).toBe(
+    expect(await errorNameOf(put({ Effect: "Allow", Principal: "*", Resource: "*" }))).toBe(
       "MalformedPolicyDocumentException",
     );
     expect((await operator.send(new GetKeyPolicyCommand({ KeyId }))).Policy).toBe(policyOf(administration));

@@ -99,6 +99,13 @@ export const PRINCIPAL_CASES: readonly PolicyCase[] = [
       ends: silent,
     },
   ),
+  only(KEY_POLICIES, "a statement without a resource lets nobody in", "*", {
+    keyPolicy: { Effect: "Allow", Principal: "*", Action: "kms:*" },
+    ends: silent,
+  }),
+  only(KEY_POLICIES, "and denies nobody", "*", {
+    keyPolicy: [allow({ Principal: "*" }), { Effect: "Deny", Principal: "*", Action: "kms:*" }],
+  }),
   only(ALL_PRINCIPALS, "everybody", "*"),
   only(ALL_PRINCIPALS, "everybody of kind AWS", { AWS: "*" }),
   only(ALL_PRINCIPALS, "everybody, under a condition that holds", "*", {
