@@ -1,13 +1,15 @@
 /**
  * The actions that a key policy can permit to another account (KMS Developer Guide, "Allowing users in other accounts to
- * use a KMS key"): what it says to others about any other action has no effect.
+ * use a KMS key"; API Reference, "Cross-account use" of each operation): what it says to others about any other has no effect.
  */
 const ACROSS_ACCOUNTS: ReadonlySet<string> = new Set(
   [
     "CreateGrant",
+    "Decapsulate",
     "Decrypt",
     "DeriveSharedSecret",
     "DescribeKey",
+    "Encapsulate",
     "Encrypt",
     "GenerateDataKey",
     "GenerateDataKeyPair",
