@@ -8,6 +8,8 @@ export interface Resource {
   readonly accountId: string;
   /** The policy of the resource; of a role that is to be assumed, its trust policy. */
   readonly keyPolicy?: ResourcePolicy;
+  /** Set where a ciphertext names the key, and not the request: AccessDenied then says no more of it than that. */
+  readonly namedByCiphertext?: boolean;
   /** Of the resource's account. Left out for an account outside an organisation and for its management account. */
   readonly resourceControlPolicies?: PolicyLevels;
   /** Whether a grant on the key allows what is asked. */

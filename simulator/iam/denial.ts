@@ -1,33 +1,43 @@
 /**
  * What AccessDenied says (IAM User Guide, "Troubleshoot access denied error messages"): the one kind of policy that
  * decided, and whether it denied or did not allow. Of another account's key, callers do not learn what its policy says,
- * nor whether there is such a key.
+ * nor whether there is such a key; of another account's role neither.
  */
-import type { AuthorizationRequest } from "./authorization-request.js";
+import { parseArn } from "./arn.js";
+import type { AuthorizationRequest, Resource } from "./authorization-request.js";
 import type { DecidingPolicy, Denial } from "./reason.js";
 import { readDenial } from "./reason.js";
 
 const NAMES: Readonly<Record<DecidingPolicy, string>> = {
-  "resource-control-policy": "resource control policy",
-  "service-control-policy": "service control policy",
-  "endpoint-policy": "VPC endpoint policy",
-  "key-policy": "resource-based policy",
-  "identity-policy": "identity-based policy",
-  boundary: "permissions boundary",
-  "session-policy": "session policy",
+  "resource-control-policy": "a resource control policy",
+  "service-control-policy": "a service control policy",
+  "endpoint-policy": "a VPC endpoint policy",
+  "key-policy": "a resource-based policy",
+  "identity-policy": "an identity-based policy",
+  boundary: "a permissions boundary",
+  "session-policy": "a session policy",
 };
+
+/** Whether the resource is a role, whose own policy is its trust policy. */
+export const isRole = (resource: string): boolean => parseArn(resource)?.service === "iam";
 
 /** AWS's message. */
 export function denialText({ principal, action, resource }: AuthorizationRequest, denial: Denial): string {
   const who = `User: ${principal.arn} is not authorized to perform: ${action}`;
   const { policy, explicit } = readDenial(denial);
-  if (policy === "key-policy" && principal.accountId !== resource.accountId) {
-    return `${who} on this resource because the resource does not exist in this Region, no resource-based policies allow access, or a resource-based policy explicitly denies access`;
-  }
-  const name = NAMES[policy];
-  const article = /^[aeiou]/.test(name) ? "an" : "a";
-  const why = explicit
-    ? `with an explicit deny in ${article} ${name}`
-    : `because no ${name} allows the ${action} action`;
-  return `${who} on resource: ${resource.arn} ${why}`;
+  const own = policy === "key-policy";
+  if (own && principal.accountId !== resource.accountId) return `${who} ${hiddenText(resource)}`;
+  if (own && isRole(resource.arn)) return `${who} ${reasonText("the role trust policy", action, explicit)}`;
+  return `${who} on resource: ${resource.arn} ${reasonText(NAMES[policy], action, explicit)}`;
+}
+
+function reasonText(policy: string, action: string, explicit: boolean): string {
+  if (explicit) return `with an explicit deny in ${policy}`;
+  return `because no ${policy.slice(policy.indexOf(" ") + 1)} allows the ${action} action`;
+}
+
+function hiddenText({ arn, namedByCiphertext = false }: Resource): string {
+  if (isRole(arn)) return `on resource: ${arn}`;
+  const which = namedByCiphertext ? "the resource associated with this ciphertext" : "this resource";
+  return `on ${which} because the resource does not exist in this Region, no resource-based policies allow access, or a resource-based policy explicitly denies access`;
 }

@@ -1,5 +1,5 @@
 /** An explanation for people at a terminal: the verdict, then each policy and statement, with what did not match. */
-import { parseArn } from "./arn.js";
+import { isRole } from "./denial.js";
 import type { AskedPolicy, Explanation } from "./explanation.js";
 import type { ElementTrace, StatementTrace } from "./policy/trace.js";
 import type { DecidingPolicy } from "./reason.js";
@@ -25,7 +25,7 @@ const ANSWERS: Readonly<Record<AskedPolicy["answer"], string>> = {
 /** Lines, without a newline at the end. Control characters of policies and requests are escaped. */
 export function formatExplanation(explanation: Explanation): string {
   const title = (kind: DecidingPolicy) =>
-    kind === "key-policy" && isRole(explanation) ? "trust policy" : TITLES[kind];
+    kind === "key-policy" && isRole(explanation.resource) ? "trust policy" : TITLES[kind];
   const policies = explanation.policies.flatMap((policy) => policyLines(title(policy.kind), policy));
   return [...verdictLines(explanation), ...policies].map(printable).join("\n");
 }
@@ -39,9 +39,6 @@ function verdictLines({ allowed, principal, action, resource, granted, message }
     ...(message === undefined ? [] : [`  message   ${message}`]),
   ];
 }
-
-/** Whether the resource is a role, whose policy is a trust policy. */
-const isRole = ({ resource }: Explanation): boolean => parseArn(resource)?.service === "iam";
 
 function policyLines(title: string, { level, name, answer, statements }: AskedPolicy): readonly string[] {
   const where = level === undefined ? "" : `, level ${level}`;

@@ -5,6 +5,7 @@
 import { z } from "zod";
 import { malformedPolicy } from "../../errors.js";
 import type { ConditionBlock } from "./conditions.js";
+import { parsePolicyJson } from "./json.js";
 import type { PolicyVersion } from "./template.js";
 
 const scalar = z.union([z.string(), z.number(), z.boolean()]).transform(String);
@@ -76,7 +77,7 @@ export interface PolicyDocument {
 
 /** Reads a policy text. @throws AwsError MalformedPolicyDocumentException */
 export function parsePolicy(text: string): PolicyDocument {
-  const parsed = document.safeParse(parseJson(text));
+  const parsed = document.safeParse(parsePolicyJson(text));
   if (!parsed.success) {
     const path = parsed.error.issues[0]?.path.join(".") ?? "";
     throw malformedPolicy(`Syntax errors in policy at ${path === "" ? "the document" : path}.`);
@@ -85,20 +86,6 @@ export function parsePolicy(text: string): PolicyDocument {
   for (const one of statements) assertActions(one);
   assertDistinctSids(statements);
   return { version, statements };
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text, refusePrototype);
-  } catch {
-    throw malformedPolicy("This policy contains invalid Json");
-  }
-}
-
-/** The one member name that schemas drop without a word; a condition must not vanish. */
-function refusePrototype(name: string, value: unknown): unknown {
-  if (name === "__proto__") throw new SyntaxError("__proto__ is no element of a policy");
-  return value;
 }
 
 /** Exactly one of Action and NotAction, and both of an element and its negation never: true of every kind of policy. */

@@ -1,4 +1,5 @@
 /** One statement of a policy, compiled: its elements as tests, beside the text that they were made from. */
+import { malformedPolicy } from "../../errors.js";
 import type { CallerIdentity } from "../caller-identity.js";
 import type { Condition } from "./conditions.js";
 import { compileConditions } from "./conditions.js";
@@ -7,7 +8,7 @@ import type { Test } from "./pattern.js";
 import { compileGlob, compilePattern } from "./pattern.js";
 import type { PrincipalMatch, PrincipalTest } from "./principal-match.js";
 import { compileNotPrincipal, compilePrincipal } from "./principal-match.js";
-import type { PolicyVersion } from "./template.js";
+import type { Piece, PolicyVersion } from "./template.js";
 import { isResolved, parseTemplate, resolvePieces } from "./template.js";
 import type { ConditionValues } from "./values.js";
 
@@ -90,8 +91,19 @@ function compileResource(text: string, version: PolicyVersion): (values: Conditi
     const test = compilePattern(pieces);
     return () => test;
   }
+  assertInLastPart(pieces, text);
   return (values) => {
     const resolved = resolvePieces(pieces, values);
     return resolved && compilePattern(resolved);
   };
+}
+
+/** "Where you can use policy variables", "Resource element": only after the fifth colon of an ARN. */
+function assertInLastPart(pieces: readonly Piece[], text: string): void {
+  const before = pieces.slice(
+    0,
+    pieces.findIndex(({ kind }) => kind === "variable"),
+  );
+  const colons = before.flatMap((piece) => (piece.kind === "variable" ? [] : piece.text.split(":").slice(1)));
+  if (colons.length < 5) throw malformedPolicy(`The policy variable in ${text} must be in the last part of the ARN.`);
 }

@@ -2,15 +2,20 @@
 import { describe, expect, it } from "vitest";
 import { AwsError } from "../../../simulator/errors.js";
 import { assertAuthorized } from "../../../simulator/iam/authorization.js";
+import type { AuthorizationRequest } from "../../../simulator/iam/authorization-request.js";
+import type { TrustPolicy } from "../../../simulator/iam/policy/compile.js";
+import { compileTrustPolicy } from "../../../simulator/iam/policy/compile.js";
 import type { PolicyCase } from "./cases/case.js";
 import { ALICE, allow, BOB, DELEGATION, deny, KEY, outcomeOf, requestOf, SESSION } from "./cases/case.js";
 import { EVALUATION } from "./cases/sources.js";
 
 const permitted: PolicyCase = { name: "", source: EVALUATION, identityPolicies: [allow()], ends: "allowed" };
 
-function refusalOf(changes: Partial<PolicyCase>): string {
+const refusalOf = (changes: Partial<PolicyCase>): string => messageOf(requestOf({ ...permitted, ...changes }));
+
+function messageOf(request: AuthorizationRequest): string {
   try {
-    assertAuthorized(requestOf({ ...permitted, ...changes }));
+    assertAuthorized(request);
   } catch (error) {
     return error instanceof AwsError ? `${error.type}: ${error.message}` : `unexpected ${String(error)}`;
   }
@@ -63,5 +68,42 @@ describe("what it says of another account's key", () => {
   it("but what is missing on the caller's side", () => {
     const why = "because no identity-based policy allows the kms:Decrypt action";
     expect(refusalOf({ ...foreign, identityPolicies: [] })).toBe(denied(BOB.arn, `resource: ${KEY} ${why}`));
+  });
+
+  it("nothing about a key that only a ciphertext names", () => {
+    const { resource, ...request } = requestOf({ ...permitted, caller: BOB });
+    const named = { ...request, resource: { ...resource, namedByCiphertext: true } };
+    expect(messageOf(named)).toBe(
+      denied(BOB.arn, hidden.replace("this resource", "the resource associated with this ciphertext")),
+    );
+  });
+});
+
+describe("what it says of a role", () => {
+  const trust = (statement: object) =>
+    compileTrustPolicy(
+      JSON.stringify({ Version: "2012-10-17", Statement: { Action: "sts:AssumeRole", ...statement } }),
+    );
+  const assume = (keyPolicy: TrustPolicy, caller = ALICE) => ({
+    principal: { ...caller, policies: [] },
+    action: "sts:AssumeRole",
+    resource: { arn: SESSION.roleArn, accountId: ALICE.accountId, keyPolicy },
+    values: new Map<string, readonly string[]>(),
+  });
+  const who = `AccessDeniedException: User: ${ALICE.arn} is not authorized to perform: sts:AssumeRole`;
+  const others = trust({ Effect: "Allow", Principal: { AWS: BOB.arn } });
+
+  it("that its trust policy does not allow, or denies", () => {
+    expect(messageOf(assume(trust({ Effect: "Allow", Principal: { AWS: ALICE.arn } })))).toBe("allowed");
+    expect(messageOf(assume(others))).toBe(`${who} because no role trust policy allows the sts:AssumeRole action`);
+    expect(messageOf(assume(trust({ Effect: "Deny", Principal: "*" })))).toBe(
+      `${who} with an explicit deny in the role trust policy`,
+    );
+  });
+
+  it("nothing to another account", () => {
+    const bob = who.replace(ALICE.arn, BOB.arn);
+    const mine = trust({ Effect: "Allow", Principal: { AWS: ALICE.arn } });
+    expect(messageOf(assume(mine, BOB))).toBe(`${bob} on resource: ${SESSION.roleArn}`);
   });
 });

@@ -46,6 +46,16 @@ describe("a key policy", () => {
       malformed("This policy contains invalid Json"),
     ],
     [
+      "a condition block twice",
+      `{"Statement":{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*","Condition":{"Bool":{"a:x":"true"}},"Condition":{}}}`,
+      malformed("This policy contains invalid Json"),
+    ],
+    [
+      "an operator twice, once with an escape",
+      `{"Statement":{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*","Condition":{"Bool":{"a:x":"true"},"\\u0042ool":{"a:y":"true"}}}}`,
+      malformed("This policy contains invalid Json"),
+    ],
+    [
       "a statement id twice",
       policyOf([
         { ...statement, Sid: "one" },
@@ -132,6 +142,13 @@ describe("a key policy", () => {
       "a variable of no service",
       changed({ Resource: `arn:aws:kms:*:*:key/\${username}` }),
       malformed(`The policy variable \${username} is not valid.`),
+    ],
+    [
+      "a variable for an ARN's account",
+      changed({ Resource: `arn:aws:kms:*:\${aws:PrincipalAccount}:key/1234` }),
+      malformed(
+        `The policy variable in arn:aws:kms:*:\${aws:PrincipalAccount}:key/1234 must be in the last part of the ARN.`,
+      ),
     ],
     [
       "a default value without quotes",
