@@ -39,6 +39,7 @@ const stringMap = z.unknown().transform((value, ctx): ReadonlyMap<string, string
 export const keyId = z.string().min(1).max(2048);
 export const encryptionContext = stringMap.optional();
 export const grantTokens = z.array(z.string().min(1).max(8192)).max(10).optional();
+export const description = z.string().max(8192);
 export const dryRun = z.boolean().optional();
 export const encryptionAlgorithm = z.enum(ENCRYPTION_ALGORITHMS).optional();
 export const plaintext = blob(1, 4096);
