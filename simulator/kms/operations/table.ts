@@ -25,6 +25,7 @@ import { listGrants, listRetirableGrants } from "./grants/list-grants.js";
 import { deriveSharedSecret } from "./key-agreement.js";
 import { cancelKeyDeletion, scheduleKeyDeletion } from "./key-deletion.js";
 import { updateKeyDescription } from "./key-descriptions.js";
+import { getKeyLastUsage } from "./key-last-usage.js";
 import { getKeyPolicy, listKeyPolicies, putKeyPolicy } from "./key-policies.js";
 import { disableKey, enableKey } from "./key-states.js";
 import { listAliases } from "./list-aliases.js";
@@ -61,6 +62,7 @@ export const OPERATIONS: ReadonlyMap<string, Operation> = new Map(
     generateDataKeyWithoutPlaintext,
     generateMac,
     generateRandom,
+    getKeyLastUsage,
     getKeyPolicy,
     getPublicKey,
     listAliases,

@@ -183,7 +183,7 @@ describe("ScheduleKeyDeletion", () => {
     expect(await errorOf(before.send(new CancelKeyDeletionCommand({ KeyId })))).toEqual(gone);
     expect(await errorNameOf(before.send(new DescribeKeyCommand({ KeyId: AliasName })))).toBe("NotFoundException");
     expect(await errorNameOf(before.send(new DecryptCommand({ CiphertextBlob: sealed })))).toBe(
-      "InvalidCiphertextException",
+      "AccessDeniedException",
     );
     const { Keys } = await before.send(new ListKeysCommand({ Limit: 1000 }));
     expect(Keys?.map(({ KeyArn }) => KeyArn)).not.toContain(KeyId);
