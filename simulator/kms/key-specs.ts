@@ -158,3 +158,6 @@ const ALGORITHM_MEMBERS: Readonly<Record<KeyUsage, string>> = {
 export const algorithmMembers = (spec: KeySpec, usage: KeyUsage): Readonly<Record<string, readonly string[]>> => ({
   [ALGORITHM_MEMBERS[usage]]: ABILITIES[spec][usage] ?? [],
 });
+
+/** Whether keys of this spec are pairs of a public and a private key. */
+export const isAsymmetric = (spec: KeySpec): boolean => spec !== "SYMMETRIC_DEFAULT" && !spec.startsWith("HMAC_");

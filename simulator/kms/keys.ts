@@ -4,6 +4,7 @@
  */
 import { toHex } from "../../shared/bytes.js";
 import { AwsError, notFound } from "../errors.js";
+import type { Arn } from "../iam/arn.js";
 import { parseArn, partitionOf } from "../iam/arn.js";
 import type { Alias, KeyChange, Persistence } from "./change.js";
 import type { GrantStore } from "./grants.js";
@@ -71,16 +72,16 @@ export class KeyStore {
     this.#change({ kind: "alias-gone", arn });
   }
 
-  /** @throws AwsError NotFoundException */
-  aliasOf(arn: string): Alias {
-    const alias = this.#aliases.get(arn);
-    if (alias === undefined) throw notFound(`Alias ${arn} is not found.`);
-    return alias;
+  /** The alias that a request of a caller in `accountId` means by its name or ARN. @throws AwsError NotFoundException */
+  resolveAlias(identifier: string, accountId: string): Alias {
+    if (!identifier.startsWith("arn:")) return this.#aliasOf(this.aliasArn(accountId, identifier));
+    this.#parseArn(identifier);
+    return this.#aliasOf(identifier);
   }
 
   /** The names of a key's aliases. */
   aliasesOf(key: KmsKey): readonly string[] {
-    return [...(this.#aliasesByKey.get(key.keyId) ?? [])].map((arn) => this.aliasOf(arn).name);
+    return [...(this.#aliasesByKey.get(key.keyId) ?? [])].map((arn) => this.#aliasOf(arn).name);
   }
 
   /** The key whose id has these 16 bytes, as ciphertexts name it. */
@@ -157,20 +158,31 @@ export class KeyStore {
   }
 
   #resolveArn(text: string): KmsKey {
-    const arn = parseArn(text);
-    if (arn?.service !== "kms" || arn.partition !== this.#partition) throw notFound(`Invalid arn ${text}`);
-    if (arn.region !== this.region) throw notFound(`Invalid arn ${arn.region}`);
-    if (arn.resource.startsWith("alias/")) return this.#resolveAlias(text);
-    const keyId = arn.resource.replace(/^key\//, "");
-    if (!arn.resource.startsWith("key/") || !KEY_ID.test(keyId)) throw notFound(`Invalid keyId '${keyId}'`);
+    const { resource } = this.#parseArn(text);
+    if (resource.startsWith("alias/")) return this.#resolveAlias(text);
+    const keyId = resource.replace(/^key\//, "");
+    if (!resource.startsWith("key/") || !KEY_ID.test(keyId)) throw notFound(`Invalid keyId '${keyId}'`);
     return this.#find(text);
   }
 
   #resolveAlias(arn: string): KmsKey {
-    const { targetKeyId } = this.aliasOf(arn);
-    const key = this.#keys.get(targetKeyId);
-    if (key === undefined) throw notFound(`Alias ${arn} is not found.`);
+    const key = this.#keys.get(this.#aliasOf(arn).targetKeyId);
+    if (key === undefined) throw aliasNotFound(arn);
     return key;
+  }
+
+  #aliasOf(arn: string): Alias {
+    const alias = this.#aliases.get(arn);
+    if (alias === undefined) throw aliasNotFound(arn);
+    return alias;
+  }
+
+  /** An ARN of this Region's KMS. */
+  #parseArn(text: string): Arn {
+    const arn = parseArn(text);
+    if (arn?.service !== "kms" || arn.partition !== this.#partition) throw notFound(`Invalid arn ${text}`);
+    if (arn.region !== this.region) throw notFound(`Invalid arn ${arn.region}`);
+    return arn;
   }
 
   #find(arn: string): KmsKey {
@@ -179,3 +191,5 @@ export class KeyStore {
     return key;
   }
 }
+
+const aliasNotFound = (arn: string): AwsError => notFound(`Alias ${arn} is not found.`);

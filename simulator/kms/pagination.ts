@@ -1,9 +1,15 @@
-/** Pages of a list (`Limit`, `Marker`, `Truncated`, `NextMarker`), which hold while entries come and go between them. */
+/**
+ * Lists in pages (Limit, Marker, Truncated and NextMarker of the List operations). A list is in the order of its items' ids,
+ * and a marker says after which id the next page begins: items that come and go between two pages neither repeat nor hide
+ * others. A marker is bound to the list that it was given for by a digest; one of another list, or of no list, is refused.
+ */
+import { createHash } from "node:crypto";
 import { z } from "zod";
+import { equalBytes } from "../../shared/bytes.js";
 import { AwsError } from "../errors.js";
 import { patterned } from "./schema.js";
 
-/** The members of a request that say which page. */
+/** The members that ask for a page. */
 export const pageMembers = {
   Limit: z.int().min(1).max(1000).optional(),
   Marker: patterned("[\\u0020-\\u00FF]*").min(1).max(1024).optional(),
@@ -14,43 +20,48 @@ export interface PageRequest {
   readonly Marker?: string | undefined;
 }
 
-export interface Page<Entry> {
-  readonly entries: readonly Entry[];
-  /** The members of an answer that say whether there is more. */
-  readonly more: { readonly Truncated: boolean; readonly NextMarker?: string };
+export interface Listing<Item> {
+  /** Which list it is: the operation, and the account, key or principal that it is asked of. */
+  readonly name: readonly string[];
+  readonly items: Iterable<Item>;
+  /** No two items have the same. At most 512 bytes. */
+  readonly idOf: (item: Item) => string;
+  /** How many items there are in a page unless Limit says so, and the most that there ever are. */
+  readonly limits: { readonly usual: number; readonly most: number };
 }
 
-const DEFAULT_LIMIT = 50;
-const MARKER_PREFIX = "after:";
+export interface Page<Item> {
+  readonly items: readonly Item[];
+  /** Goes into the answer, beside the items. */
+  readonly members: { readonly Truncated: boolean; readonly NextMarker?: string };
+}
 
-/**
- * A page of `entries` in the order of their positions, of which no two are equal; never more than `maximum`.
- * @throws AwsError InvalidMarkerException
- */
-export function pageOf<Entry>(
-  entries: Iterable<Entry>,
-  positionOf: (entry: Entry) => string,
-  { Limit = DEFAULT_LIMIT, Marker }: PageRequest,
-  maximum = 1000,
-): Page<Entry> {
-  const after = Marker === undefined ? "" : parseMarker(Marker);
-  const rest = [...entries]
-    .map((entry) => ({ entry, position: positionOf(entry) }))
-    .filter(({ position }) => position > after)
-    .sort((a, b) => (a.position < b.position ? -1 : 1));
-  const page = rest.slice(0, Math.min(Limit, maximum));
+/** The page of a list that is asked for. @throws AwsError InvalidMarkerException */
+export function pageOf<Item>({ Limit, Marker }: PageRequest, listing: Listing<Item>): Page<Item> {
+  const { items, idOf, limits } = listing;
+  const after = Marker === undefined ? "" : openMarker(listing.name, Marker);
+  const rest = [...items].filter((item) => idOf(item) > after).sort((a, b) => (idOf(a) < idOf(b) ? -1 : 1));
+  const page = rest.slice(0, Math.min(Limit ?? limits.usual, limits.most));
   const last = page.at(-1);
-  return {
-    entries: page.map(({ entry }) => entry),
-    more:
-      last !== undefined && rest.length > page.length
-        ? { Truncated: true, NextMarker: Buffer.from(MARKER_PREFIX + last.position).toString("base64url") }
-        : { Truncated: false },
-  };
+  if (last === undefined || page.length === rest.length) return { items: page, members: { Truncated: false } };
+  return { items: page, members: { Truncated: true, NextMarker: sealMarker(listing.name, idOf(last)) } };
 }
 
-function parseMarker(marker: string): string {
-  const text = Buffer.from(marker, "base64url").toString();
-  if (!text.startsWith(MARKER_PREFIX)) throw new AwsError("InvalidMarkerException");
-  return text.slice(MARKER_PREFIX.length);
+const DIGEST_BYTES = 16;
+
+const digestOf = (name: readonly string[], id: Uint8Array): Uint8Array =>
+  createHash("sha256").update(JSON.stringify(name)).update(id).digest().subarray(0, DIGEST_BYTES);
+
+function sealMarker(name: readonly string[], id: string): string {
+  const bytes = Buffer.from(id);
+  return Buffer.concat([digestOf(name, bytes), bytes]).toString("base64url");
+}
+
+function openMarker(name: readonly string[], marker: string): string {
+  const bytes = Buffer.from(marker, "base64url");
+  const id = bytes.subarray(DIGEST_BYTES);
+  const genuine =
+    bytes.toString("base64url") === marker && equalBytes(bytes.subarray(0, DIGEST_BYTES), digestOf(name, id));
+  if (!genuine) throw new AwsError("InvalidMarkerException");
+  return id.toString();
 }

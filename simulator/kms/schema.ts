@@ -39,7 +39,9 @@ const stringMap = z.unknown().transform((value, ctx): ReadonlyMap<string, string
 export const keyId = z.string().min(1).max(2048);
 export const encryptionContext = stringMap.optional();
 export const grantTokens = z.array(z.string().min(1).max(8192)).max(10).optional();
+export const description = z.string().max(8192);
 export const dryRun = z.boolean().optional();
+export const dryRunModifiers = z.array(z.enum(["IGNORE_CIPHERTEXT"])).optional();
 export const encryptionAlgorithm = z.enum(ENCRYPTION_ALGORITHMS).optional();
 export const plaintext = blob(1, 4096);
 export const ciphertext = blob(1, 6144);
@@ -59,6 +61,13 @@ export function parseInput<Input>(schema: z.ZodType<Input>, json: unknown): Inpu
   throw validationError(`${count} detected: ${failures.join("; ")}`);
 }
 
+/** The failure of a member that only some requests may leave out; `name` as AWS shows it. */
+export const memberMissing = (name: string): AwsError =>
+  validationError(`1 validation error detected: ${nullAt(name)}`);
+
+const nullAt = (path: string): string =>
+  `Value null at '${path}' failed to satisfy constraint: Member must not be null`;
+
 /** JSON null is a member that is not there. */
 function withoutNulls(json: unknown): unknown {
   if (typeof json !== "object" || json === null || Array.isArray(json)) return json;
@@ -68,7 +77,7 @@ function withoutNulls(json: unknown): unknown {
 function describeIssue(issue: z.core.$ZodIssue): string {
   const path = issue.path.map(memberName).join(".");
   if (issue.code !== "custom" && (issue.input === undefined || issue.input === null)) {
-    return `Value null at '${path}' failed to satisfy constraint: Member must not be null`;
+    return nullAt(path);
   }
   const constraint = constraintOf(issue);
   if (constraint === undefined) throw new AwsError("SerializationException");

@@ -11,6 +11,7 @@ import { findMaterial } from "../key.js";
 import type { EncryptionAlgorithm } from "../key-specs.js";
 import { encryptionAlgorithmsOf } from "../key-specs.js";
 import type { Call } from "../operation.js";
+import { memberMissing } from "../schema.js";
 import { assertAlgorithm, assertUsable, blobKeyOf, materialOf } from "./key-access.js";
 
 /** How bytes are encrypted: the members of a request, whatever their names in it. */
@@ -27,20 +28,34 @@ export const cipherOf = (
   context: context ?? new Map(),
 });
 
+/** The members of a request that say what is to be decrypted. */
+export interface CiphertextInput {
+  readonly CiphertextBlob?: Uint8Array | undefined;
+  readonly DryRun?: boolean | undefined;
+  readonly DryRunModifiers?: readonly "IGNORE_CIPHERTEXT"[] | undefined;
+}
+
+/** The ciphertext of a request; undefined for a dry run that is to ignore it. @throws AwsError ValidationException */
+export function ciphertextOf({ CiphertextBlob, DryRun, DryRunModifiers }: CiphertextInput): Uint8Array | undefined {
+  if (DryRun === true && DryRunModifiers?.includes("IGNORE_CIPHERTEXT") === true) return undefined;
+  if (CiphertextBlob === undefined) throw memberMissing("ciphertextBlob");
+  return CiphertextBlob;
+}
+
 /**
  * The key of a ciphertext: the one inside a symmetric one, which must be the one that the request names if it names one. An
- * asymmetric ciphertext says nothing, so there the request has to. `member` is what the request calls its key.
+ * asymmetric ciphertext says nothing, nor does one that is ignored, so there the request has to. `member` is what the request calls its key.
  * @throws AwsError NotFoundException, InvalidCiphertextException, AccessDeniedException for a key that is
  * not here, IncorrectKeyException, ValidationException
  */
 export function keyOfCiphertext(
   { keys, principal }: Pick<Call<unknown>, "keys" | "principal">,
-  ciphertext: Uint8Array,
+  ciphertext: Uint8Array | undefined,
   { algorithm }: Cipher,
   { named: name, member }: { readonly named: string | undefined; readonly member: string },
 ): KmsKey {
   const named = name === undefined ? undefined : keys.resolve(name, principal.accountId);
-  if (algorithm !== "SYMMETRIC_DEFAULT") {
+  if (algorithm !== "SYMMETRIC_DEFAULT" || ciphertext === undefined) {
     if (named === undefined) throw validationError(`${member} must not be null`);
     return named;
   }

@@ -8,6 +8,7 @@ import { defineOperation, secretAnswer } from "../operation.js";
 import {
   ciphertext,
   dryRun,
+  dryRunModifiers,
   encryptionAlgorithm,
   encryptionContext,
   grantTokens,
@@ -16,7 +17,7 @@ import {
   recipient,
 } from "../schema.js";
 import type { Cipher } from "./ciphers.js";
-import { assertFits, cipherOf, decryptWith, encryptWith, keyOfCiphertext } from "./ciphers.js";
+import { assertFits, cipherOf, ciphertextOf, decryptWith, encryptWith, keyOfCiphertext } from "./ciphers.js";
 import { contextConditions, demandOn, keyConditions, keyOf } from "./key-access.js";
 
 const encryptInput = z.object({
@@ -29,17 +30,18 @@ const encryptInput = z.object({
 });
 
 const decryptInput = z.object({
-  CiphertextBlob: ciphertext,
+  CiphertextBlob: ciphertext.optional(),
   KeyId: keyId.optional(),
   EncryptionContext: encryptionContext,
   EncryptionAlgorithm: encryptionAlgorithm,
   GrantTokens: grantTokens,
   DryRun: dryRun,
+  DryRunModifiers: dryRunModifiers,
   Recipient: recipient,
 });
 
 const reEncryptInput = z.object({
-  CiphertextBlob: ciphertext,
+  CiphertextBlob: ciphertext.optional(),
   SourceEncryptionContext: encryptionContext,
   SourceKeyId: keyId.optional(),
   DestinationKeyId: keyId,
@@ -48,6 +50,7 @@ const reEncryptInput = z.object({
   DestinationEncryptionAlgorithm: encryptionAlgorithm,
   GrantTokens: grantTokens,
   DryRun: dryRun,
+  DryRunModifiers: dryRunModifiers,
 });
 
 type ReEncryptInput = z.infer<typeof reEncryptInput>;
@@ -72,14 +75,16 @@ export const decrypt = defineOperation({
   input: decryptInput,
   subject: (call) => {
     const { input } = call;
-    return keyOfCiphertext(call, input.CiphertextBlob, requested(input), { named: input.KeyId, member: "KeyId" });
+    return keyOfCiphertext(call, ciphertextOf(input), requested(input), { named: input.KeyId, member: "KeyId" });
   },
   demands: (call, key) => [demandOn(call, key, "Decrypt", cipherConditions(requested(call.input)))],
   perform: (call, key) => {
     const cipher = requested(call.input);
     assertFits(cipher, key, "Decrypt");
+    const sealed = ciphertextOf(call.input);
+    if (sealed === undefined) return {};
     return {
-      ...secretAnswer(call, "Plaintext", decryptWith(key, cipher, call.input.CiphertextBlob)),
+      ...secretAnswer(call, "Plaintext", decryptWith(key, cipher, sealed)),
       KeyId: key.arn,
       EncryptionAlgorithm: cipher.algorithm,
       ...materialMember(key, "KeyMaterialId"),
@@ -93,8 +98,11 @@ export const reEncrypt = defineOperation({
   readOnly: true,
   input: reEncryptInput,
   subject: (call) => {
-    const { CiphertextBlob, SourceKeyId: named, DestinationKeyId } = call.input;
-    const source = keyOfCiphertext(call, CiphertextBlob, sourceOf(call.input), { named, member: "SourceKeyId" });
+    const { SourceKeyId: named, DestinationKeyId } = call.input;
+    const source = keyOfCiphertext(call, ciphertextOf(call.input), sourceOf(call.input), {
+      named,
+      member: "SourceKeyId",
+    });
     return { source, destination: call.keys.resolve(DestinationKeyId, call.principal.accountId) };
   },
   demands: (call, { source, destination }) => {
@@ -111,7 +119,9 @@ export const reEncrypt = defineOperation({
     const [from, to] = [sourceOf(input), destinationOf(input)];
     assertFits(from, source, "ReEncrypt");
     assertFits(to, destination, "ReEncrypt");
-    const content = decryptWith(source, from, input.CiphertextBlob);
+    const sealed = ciphertextOf(input);
+    if (sealed === undefined) return {};
+    const content = decryptWith(source, from, sealed);
     try {
       return {
         CiphertextBlob: encryptWith(destination, to, content),

@@ -12,6 +12,20 @@ import type { Call, Conditions, Demand } from "../operation.js";
 export const keyOf = (call: Call<{ readonly KeyId: string }>): KmsKey =>
   call.keys.resolve(call.input.KeyId, call.principal.accountId);
 
+/**
+ * The same, of an operation that is not a use of the key: those take no aliases, whether there are such ones or not.
+ * @throws AwsError InvalidArnException, NotFoundException
+ */
+export function keyByIdOf(call: Call<{ readonly KeyId: string }>): KmsKey {
+  if (namesAlias(call.input.KeyId)) {
+    throw new AwsError("InvalidArnException", "Key Aliases are not supported for this operation.");
+  }
+  return keyOf(call);
+}
+
+/** Whether an identifier of a key is the name or the ARN of an alias. */
+export const namesAlias = (identifier: string): boolean => /^(arn:.*:)?alias\//.test(identifier);
+
 /** The one permission of an operation on one key. */
 export function demandOn(
   call: Call<{ readonly KeyId?: string | undefined }>,
@@ -53,10 +67,15 @@ export function assertEnabled(key: KmsKey): void {
   assertNotPending(key);
 }
 
-/** Whether the key's state lets it be read. @throws AwsError KMSInvalidStateException */
-export function assertNotPending({ arn, state }: KmsKey): void {
+/** Whether the key's state lets it be read, enabled and disabled. @throws AwsError KMSInvalidStateException */
+export function assertNotPending(key: KmsKey): void {
+  assertNotPendingDeletion(key);
+  if (key.state === "PendingImport") throw new AwsError("KMSInvalidStateException", `${key.arn} is pending import.`);
+}
+
+/** Whether the key's state lets what belongs to it be changed. @throws AwsError KMSInvalidStateException */
+export function assertNotPendingDeletion({ arn, state }: KmsKey): void {
   if (state === "PendingDeletion") throw new AwsError("KMSInvalidStateException", `${arn} is pending deletion.`);
-  if (state === "PendingImport") throw new AwsError("KMSInvalidStateException", `${arn} is pending import.`);
 }
 
 /** The usage comes first: KMS tells of it whatever the state. @throws AwsError InvalidKeyUsageException, and as `assertEnabled` */

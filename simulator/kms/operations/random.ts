@@ -1,16 +1,17 @@
 /** GenerateRandom (API_GenerateRandom). It is about no key: identity policies decide, with `*` as the resource. */
 import { randomBytes } from "node:crypto";
 import { z } from "zod";
-import { unsupported, validationError } from "../../errors.js";
+import { validationError } from "../../errors.js";
 import { defineOperation, secretAnswer } from "../operation.js";
 import { recipient } from "../schema.js";
+import { customKeyStoreId, refuseCustomKeyStore } from "./custom-key-stores.js";
 
 export const generateRandom = defineOperation({
   name: "GenerateRandom",
   readOnly: true,
   input: z.object({
     NumberOfBytes: z.int().min(1).max(1024).optional(),
-    CustomKeyStoreId: z.string().min(1).max(64).optional(),
+    CustomKeyStoreId: customKeyStoreId.optional(),
     Recipient: recipient,
   }),
   subject: () => undefined,
@@ -19,7 +20,7 @@ export const generateRandom = defineOperation({
   ],
   perform: (call) => {
     const { NumberOfBytes, CustomKeyStoreId } = call.input;
-    if (CustomKeyStoreId !== undefined) throw unsupported("Custom key stores are not supported by this simulated KMS.");
+    if (CustomKeyStoreId !== undefined) refuseCustomKeyStore();
     if (NumberOfBytes === undefined) throw validationError("NumberOfBytes is required.");
     return secretAnswer(call, "Plaintext", randomBytes(NumberOfBytes));
   },

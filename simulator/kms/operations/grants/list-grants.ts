@@ -37,7 +37,7 @@ export const listGrants = defineOperation({
   input: listInput,
   subject: (call) => grantKeyOf(call, call.input.KeyId),
   demands: (call, key) => [demandOn(call, key, "ListGrants", awsResourceCondition(call))],
-  perform: (call, key) => answerOf(wantedOf(call, key), call.input),
+  perform: (call, key) => answerOf(wantedOf(call, key), call.input, ["ListGrants", key.arn]),
 });
 
 /** It is about every key of the Region, those of other accounts included. */
@@ -49,7 +49,11 @@ export const listRetirableGrants = defineOperation({
   demands: ({ principal }) => [
     { action: "kms:ListRetirableGrants", resource: { arn: "*", accountId: principal.accountId } },
   ],
-  perform: (call) => answerOf(call.grants.retirableBy(retiringOf(call)), call.input),
+  perform: (call) => {
+    const retiring = retiringOf(call);
+    const name = ["ListRetirableGrants", call.keys.region, retiring];
+    return answerOf(call.grants.retirableBy(retiring), call.input, name);
+  },
 });
 
 function wantedOf({ input, grants, principal }: ListCall, key: KmsKey): Iterable<Grant> {
@@ -91,13 +95,14 @@ function assertService(kind: string, member: string): void {
   if (kind !== "service") throw validationError(`${member} is only usable by callers in a service principal.`);
 }
 
-/** Whatever `Limit` says, no more than AWS gives. */
-const MAX_PAGE = 100;
-
-function answerOf(grants: Iterable<Grant>, request: PageRequest): Answer {
-  const positionOf = ({ creationDate, grantId }: Grant): string => `${creationDate.toISOString()} ${grantId}`;
-  const { entries, more } = pageOf(grants, positionOf, request, MAX_PAGE);
-  return { Grants: entries.map(listEntry), ...more };
+function answerOf(grants: Iterable<Grant>, request: PageRequest, name: readonly string[]): Answer {
+  const { items, members } = pageOf(request, {
+    name,
+    items: grants,
+    idOf: ({ creationDate, grantId }) => `${creationDate.toISOString()} ${grantId}`,
+    limits: { usual: 50, most: 100 },
+  });
+  return { Grants: items.map(listEntry), ...members };
 }
 
 /** API_GrantListEntry. */
