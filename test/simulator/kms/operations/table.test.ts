@@ -42,7 +42,7 @@ const ABSURD = [[[]]];
 async function answerTo(operation: Operation | undefined, input: object): Promise<string> {
   const unused = undefined as never; // validation comes before everything else
   try {
-    await operation?.run(input, unused, unused, { parameters: {}, resources: [], recipient: undefined });
+    await operation?.run(input, unused, unused, { parameters: {}, resources: [], recipient: undefined, questions: [] });
   } catch (error) {
     return error instanceof AwsError ? error.type : "not looked at";
   }
