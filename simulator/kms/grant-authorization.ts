@@ -1,7 +1,7 @@
 /** Grants where calls are authorised: which of them allow what a caller asks. */
 import { parseArn } from "../iam/arn.js";
 import type { CallerIdentity } from "../iam/caller-identity.js";
-import type { PolicyQuestion } from "../iam/policy/compile.js";
+import type { IdentityPolicy, PolicyQuestion } from "../iam/policy/compile.js";
 import type { Principal } from "../iam/principal.js";
 import type { Grant } from "./grant.js";
 import { namesOf } from "./grant.js";
@@ -30,9 +30,15 @@ export function allowedByGrants(
   };
 }
 
-/** Whether the caller's identity policies allow; the root user needs none. Their denies have been looked at elsewhere. */
-const identityAllows = (principal: Principal, question: PolicyQuestion): boolean =>
-  principal.kind === "root" || principal.policies.some((policy) => policy.evaluate(question) === "allow");
+/** Whether the caller's own policies allow, each kind of them; the root user needs none. Their denies are looked at elsewhere. */
+export function identityAllows(principal: Principal, question: PolicyQuestion): boolean {
+  const { kind, policies, boundary, sessionPolicies = [] } = principal;
+  const allow = (some: readonly IdentityPolicy[]): boolean =>
+    some.some((policy) => policy.evaluate(question) === "allow");
+  const withinLimits =
+    (boundary === undefined || allow([boundary])) && (sessionPolicies.length === 0 || allow(sessionPolicies));
+  return kind === "root" || (allow(policies) && withinLimits);
+}
 
 /** How grants and policies name the caller's whole account. */
 export const accountOf = ({ arn, accountId }: CallerIdentity): string => rootArn(parseArn(arn)?.partition, accountId);

@@ -9,7 +9,7 @@ import type { KeyPolicy } from "../../../iam/policy/compile.js";
 import type { Principal } from "../../../iam/principal.js";
 import type { Grant } from "../../grant.js";
 import { isGrantee, isRetiring } from "../../grant.js";
-import { accountOf } from "../../grant-authorization.js";
+import { accountOf, identityAllows } from "../../grant-authorization.js";
 import type { KmsKey } from "../../key.js";
 import type { Call } from "../../operation.js";
 import { defineOperation } from "../../operation.js";
@@ -67,16 +67,17 @@ function keyAndGrantOf(call: Call<unknown>, token: string): KeyAndGrant {
 }
 
 /**
- * The key as the one who would retire the grant meets it: its policy has no say. The account that owns the key, and an
- * account that is the retiring principal, decide by their IAM policies.
+ * The key as the one who would retire the grant meets it: its policy has no say. An account that is the retiring principal
+ * decides by its IAM policies, and so does the account that owns the key.
  */
 function retirable(grant: Grant, { arn, accountId }: KmsKey, principal: Principal): Resource {
-  const decidesItself = principal.accountId === accountId || grant.retiringPrincipal === accountOf(principal);
+  const named =
+    isRetiring(grant, principal) || (isGrantee(grant, principal) && grant.operations.includes("RetireGrant"));
+  const isOfRetiringAccount = grant.retiringPrincipal === accountOf(principal);
   return {
     ...{ arn, accountId },
-    ...(decidesItself ? {} : { keyPolicy: NO_POLICY }),
-    grants: () =>
-      isRetiring(grant, principal) || (isGrantee(grant, principal) && grant.operations.includes("RetireGrant")),
+    ...(principal.accountId === accountId ? {} : { keyPolicy: NO_POLICY }),
+    grants: (question) => named || (isOfRetiringAccount && identityAllows(principal, question)),
   };
 }
 
