@@ -30,6 +30,12 @@ check "another encryption context does not open it" "InvalidCiphertextException"
     sed -n 's/.*(\([A-Za-z]*Exception\)).*/\1/p')"
 check "generate-data-key gives 32 bytes" 32 \
   "$("$aws" kms generate-data-key --key-id "$key" --key-spec AES_256 --query Plaintext --output text | base64 -d | wc -c | tr -d ' ')"
+grant=$("$aws" kms create-grant --key-id "$key" --grantee-principal arn:aws:iam::111122223333:user/grantee \
+  --operations Decrypt DescribeKey --query GrantId --output text)
+check "list-grants shows what create-grant made" "$grant" \
+  "$("$aws" kms list-grants --key-id "$key" --query 'Grants[].GrantId' --output text)"
+"$aws" kms revoke-grant --key-id "$key" --grant-id "$grant"
+check "revoke-grant takes it away" "" "$("$aws" kms list-grants --key-id "$key" --query 'Grants[].GrantId' --output text)"
 check "get-key-policy gives the default policy" key-default-1 \
   "$("$aws" kms get-key-policy --key-id "$key" --policy-name default --query Policy --output text |
     sed -n 's/.*"Id": "\([^"]*\)".*/\1/p')"

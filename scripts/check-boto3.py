@@ -43,6 +43,19 @@ pair = kms.generate_data_key_pair(KeyId=arn, KeyPairSpec="ECC_NIST_P256")
 check("GenerateDataKeyPair gives both keys", len(pair["PublicKey"]) == 91 and len(pair["PrivateKeyPlaintext"]) > 100)
 check("GenerateRandom gives as many bytes as asked", len(kms.generate_random(NumberOfBytes=77)["Plaintext"]) == 77)
 
+grantee = arn.replace(":kms:" + kms.meta.region_name, ":iam:").split(":key/")[0] + ":user/grantee"
+grant = kms.create_grant(KeyId=arn, GranteePrincipal=grantee, Operations=["Decrypt", "RetireGrant"], Name="check",
+                         Constraints={"EncryptionContextSubset": context})
+listed = kms.list_grants(KeyId=arn, GranteePrincipal=grantee)["Grants"]
+check("ListGrants shows what CreateGrant made", [one["GrantId"] for one in listed] == [grant["GrantId"]]
+      and listed[0]["Constraints"] == {"EncryptionContextSubset": context}, listed)
+kms.describe_key(KeyId=arn, GrantTokens=[grant["GrantToken"]])
+code, _ = error_of(kms.describe_key, KeyId=arn, GrantTokens=["unknown"])
+check("an unknown grant token is refused", code == "InvalidGrantTokenException", code)
+kms.retire_grant(GrantToken=grant["GrantToken"])
+code, message = error_of(kms.revoke_grant, KeyId=arn, GrantId=grant["GrantId"])
+check("a grant that was retired is no more", (code, message) == ("NotFoundException", f"Grant ID {grant['GrantId']} not found"), (code, message))
+
 policy = json.loads(kms.get_key_policy(KeyId=arn, PolicyName="default")["Policy"])
 check("GetKeyPolicy gives the default policy", policy["Id"] == "key-default-1", policy)
 policy["Statement"].append({"Effect": "Deny", "Principal": "*", "Action": "kms:Decrypt", "Resource": "*",

@@ -222,6 +222,8 @@ describe("a grant on a key of", () => {
     ["RSA_2048", "ENCRYPT_DECRYPT", ["Decrypt", "Encrypt", "GetPublicKey", "ReEncryptFrom", "ReEncryptTo"]],
     ["ECC_NIST_P256", "KEY_AGREEMENT", ["DeriveSharedSecret", "GetPublicKey"]],
     ["HMAC_256", "GENERATE_VERIFY_MAC", ["GenerateMac", "VerifyMac"]],
+    ["ECC_NIST_P256", "SIGN_VERIFY", ["GetPublicKey", "Sign", "Verify"]],
+    ["ML_KEM_768", "ENCAPSULATE_DECAPSULATE", ["Decapsulate", "Encapsulate", "GetPublicKey"]],
   ])("%s with %s can allow what the key can do", async (KeySpec, KeyUsage, operations) => {
     const KeyId = await world.newKey({ KeySpec, KeyUsage });
     const allowed = [];
