@@ -10,8 +10,8 @@ import type { KmsKey } from "../../key.js";
 import type { Call } from "../../operation.js";
 import { defineOperation } from "../../operation.js";
 import { dryRun, grantTokens, keyId } from "../../schema.js";
-import { assertEnabled, demandOn } from "../key-access.js";
-import { awsResourceCondition, grantKeyOf } from "./grant-access.js";
+import { assertEnabled, demandOn, keyByIdOf } from "../key-access.js";
+import { awsResourceCondition } from "./grant-access.js";
 import { assertTerms, termsConditions, termsMembers, termsOf } from "./grant-terms.js";
 
 const createGrantInput = z.object({ KeyId: keyId, ...termsMembers, GrantTokens: grantTokens, DryRun: dryRun });
@@ -23,7 +23,7 @@ export const createGrant = defineOperation({
   name: "CreateGrant",
   readOnly: false,
   input: createGrantInput,
-  subject: (call) => ({ key: grantKeyOf(call, call.input.KeyId), terms: termsOf(call.input) }),
+  subject: (call) => ({ key: keyByIdOf(call), terms: termsOf(call.input) }),
   demands: (call, { key, terms }) => [
     {
       ...demandOn(call, key, "CreateGrant", [...termsConditions(terms), ...awsResourceCondition(call)]),

@@ -14,8 +14,8 @@ import type { KmsKey } from "../../key.js";
 import type { Call } from "../../operation.js";
 import { defineOperation } from "../../operation.js";
 import { dryRun, keyId } from "../../schema.js";
-import { demandOn } from "../key-access.js";
-import { awsResourceCondition, grantKeyOf, grantNotFound, grantOf } from "./grant-access.js";
+import { demandOn, keyByIdOf } from "../key-access.js";
+import { awsResourceCondition, grantNotFound, grantOf } from "./grant-access.js";
 
 const grantId = z.string().min(1).max(128);
 const revokeInput = z.object({ KeyId: keyId, GrantId: grantId, DryRun: dryRun });
@@ -35,7 +35,7 @@ export const revokeGrant = defineOperation({
   name: "RevokeGrant",
   readOnly: false,
   input: revokeInput,
-  subject: (call) => grantKeyOf(call, call.input.KeyId),
+  subject: keyByIdOf,
   demands: (call, key) => [demandOn(call, key, "RevokeGrant", awsResourceCondition(call))],
   perform: (call, key) => removed(call, grantOf(call, key, call.input.GrantId)),
 });
@@ -50,7 +50,7 @@ export const retireGrant = defineOperation({
     if (KeyId === undefined || GrantId === undefined) {
       throw validationError("You must specify either GrantToken, or both KeyId and GrantId.");
     }
-    const key = grantKeyOf(call, KeyId);
+    const key = keyByIdOf({ ...call, input: { KeyId } });
     return { key, grant: grantOf(call, key, GrantId) };
   },
   demands: (call, { key, grant }) => [

@@ -1,17 +1,8 @@
-/** What the operations on grants have in common: finding the key and the grant, and saying for whom a call is made. */
+/** What the operations on grants have in common: finding the grant, and saying for whom a call is made. */
 import { AwsError, notFound } from "../../../errors.js";
 import type { Grant } from "../../grant.js";
 import type { KmsKey } from "../../key.js";
 import type { Call, Conditions } from "../../operation.js";
-
-/** The key that the request names by its id or ARN; aliases will not do. @throws AwsError NotFoundException, InvalidArnException */
-export function grantKeyOf({ keys, principal }: Call<unknown>, keyId: string): KmsKey {
-  if (keyId.startsWith("alias/")) throw notFound(`Invalid keyId '${keyId}'`);
-  if (/^arn:.*:alias\//.test(keyId)) {
-    throw new AwsError("InvalidArnException", "Key Aliases are not supported for this operation.");
-  }
-  return keys.resolve(keyId, principal.accountId);
-}
 
 const GRANT_ID = /^[0-9a-f]{64}$/;
 

@@ -10,8 +10,8 @@ import { defineOperation } from "../../operation.js";
 import type { PageRequest } from "../../pagination.js";
 import { pageMembers, pageOf } from "../../pagination.js";
 import { keyId } from "../../schema.js";
-import { demandOn } from "../key-access.js";
-import { assertGrantId, awsResourceCondition, grantKeyOf } from "./grant-access.js";
+import { demandOn, keyByIdOf } from "../key-access.js";
+import { assertGrantId, awsResourceCondition } from "./grant-access.js";
 import { assertPrincipalArn, principalId, servicePrincipal } from "./grant-terms.js";
 
 const listInput = z.object({
@@ -35,7 +35,7 @@ export const listGrants = defineOperation({
   name: "ListGrants",
   readOnly: true,
   input: listInput,
-  subject: (call) => grantKeyOf(call, call.input.KeyId),
+  subject: keyByIdOf,
   demands: (call, key) => [demandOn(call, key, "ListGrants", awsResourceCondition(call))],
   perform: (call, key) => answerOf(wantedOf(call, key), call.input, ["ListGrants", key.arn]),
 });

@@ -6,6 +6,7 @@ import {
   DisableKeyCommand,
   GrantOperation,
   ListGrantsCommand,
+  ScheduleKeyDeletionCommand,
 } from "@aws-sdk/client-kms";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { errorNameOf, errorOf } from "../../../support/simulated-kms.js";
@@ -176,20 +177,23 @@ describe("CreateGrant refuses", () => {
     await create({ Constraints: { EncryptionContextSubset: { ...pairs(7), long: "x".repeat(384) } } });
   });
 
-  it("an alias, a key that is not there, and a disabled key", async () => {
+  it("an alias, a key that is not there, a disabled key and one that is pending deletion", async () => {
     const KeyId = await world.newKey();
     await world.operator.send(new CreateAliasCommand({ AliasName: "alias/granted", TargetKeyId: KeyId }));
-    expect(await errorOf(create({ KeyId: "alias/granted" }))).toEqual({
-      name: "NotFoundException",
-      message: "Invalid keyId 'alias/granted'",
-    });
-    expect(await errorOf(create({ KeyId: KeyId.replace(/key\/.*/, "alias/granted") }))).toEqual({
-      name: "InvalidArnException",
-      message: "Key Aliases are not supported for this operation.",
-    });
+    for (const alias of ["alias/granted", KeyId.replace(/key\/.*/, "alias/granted")]) {
+      expect(await errorOf(create({ KeyId: alias }))).toEqual({
+        name: "InvalidArnException",
+        message: "Key Aliases are not supported for this operation.",
+      });
+    }
     expect(await errorNameOf(create({ KeyId: KeyId.replace(/.$/, "x") }))).toBe("NotFoundException");
     await world.operator.send(new DisableKeyCommand({ KeyId }));
     expect(await errorOf(create({ KeyId }))).toEqual({ name: "DisabledException", message: `${KeyId} is disabled.` });
+    await world.operator.send(new ScheduleKeyDeletionCommand({ KeyId }));
+    expect(await errorOf(create({ KeyId }))).toEqual({
+      name: "KMSInvalidStateException",
+      message: `${KeyId} is pending deletion.`,
+    });
   });
 
   it("whoever may not make grants", async () => {

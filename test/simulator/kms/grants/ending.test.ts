@@ -4,11 +4,14 @@ import {
   DescribeKeyCommand,
   DisableKeyCommand,
   ListGrantsCommand,
+  ListRetirableGrantsCommand,
   RetireGrantCommand,
   RevokeGrantCommand,
+  ScheduleKeyDeletionCommand,
 } from "@aws-sdk/client-kms";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { errorNameOf, errorOf } from "../../../support/simulated-kms.js";
+import { DAY } from "../../fixtures.js";
 import type { GrantedKms } from "./granted-kms.js";
 import {
   ACCOUNT,
@@ -17,6 +20,7 @@ import {
   FOREIGN_ACCOUNT,
   notAllowed,
   OWN_ACCOUNT,
+  ROOT,
   STRANGER,
   startGrantedKms,
 } from "./granted-kms.js";
@@ -173,5 +177,23 @@ describe("RetireGrant", () => {
     const record = world.kms.auditLog.records.at(-1);
     expect(record).toMatchObject({ eventName: "RetireGrant", readOnly: false, requestParameters: null });
     expect(record?.resources).toMatchObject([{ ARN: key }]);
+  });
+});
+
+describe("the grants of a key that is pending deletion", () => {
+  it("can be listed, retired and revoked, and go with the key", async () => {
+    const [one, other] = [await world.grant(key, { RetiringPrincipal: BOB }), await world.grant(key)];
+    const { GrantId } = await world.grant(key, { RetiringPrincipal: ROOT });
+    await world.operator.send(new ScheduleKeyDeletionCommand({ KeyId: key, PendingWindowInDays: 7 }));
+    await world.bob.send(new RetireGrantCommand({ KeyId: key, GrantId: one.GrantId }));
+    await world.operator.send(new RevokeGrantCommand({ KeyId: key, GrantId: other.GrantId }));
+    const listed = await world.operator.send(new ListGrantsCommand({ KeyId: key }));
+    expect(listed.Grants).toMatchObject([{ GrantId }]);
+    const retirable = () => world.operator.send(new ListRetirableGrantsCommand({ RetiringPrincipal: ROOT }));
+    const ids = async () => ((await retirable()).Grants ?? []).map((grant) => grant.GrantId);
+    expect(await ids()).toContain(GrantId);
+    world.clock.advance(7 * DAY);
+    await errorOf(retirable()); // by its refusal the client learns the time
+    expect(await ids()).not.toContain(GrantId);
   });
 });

@@ -70,7 +70,7 @@ describe("ListGrants", () => {
     ["a limit of none", { Limit: 0 }, "ValidationException"],
     ["a limit of too many", { Limit: 1001 }, "ValidationException"],
     ["a marker of its own making", { Marker: "made-up" }, "InvalidMarkerException"],
-    ["an alias", { KeyId: "alias/none" }, "NotFoundException"],
+    ["an alias", { KeyId: "alias/none" }, "InvalidArnException"],
     ["two kinds of grantee", { GranteePrincipal: ALICE, GranteeServicePrincipal: "a.b.c" }, "ValidationException"],
     ["a service's filter from another caller", { GranteeServicePrincipal: "a.b.c" }, "ValidationException"],
   ])("refuses %s", async (_, changes, name) => {
