@@ -21,3 +21,9 @@ export class SharedPolicies {
     return policy;
   }
 }
+
+/** One memory for the process: what it holds is a function of the text alone. */
+const POLICIES = new SharedPolicies();
+
+/** As `compileKeyPolicy`; every key with this text has the same object. @throws AwsError as `compileKeyPolicy` */
+export const sharedKeyPolicy = (text: string): KeyPolicy => POLICIES.keyPolicy(text);

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { wipe } from "../../../shared/bytes.js";
 import type { KmsKey } from "../key.js";
 import { currentMaterial, resourceOf } from "../key.js";
-import type { Answer, Call, Conditions } from "../operation.js";
+import type { Answer, Call, Conditions, Demand } from "../operation.js";
 import { defineOperation, secretAnswer } from "../operation.js";
 import {
   ciphertext,
@@ -77,7 +77,9 @@ export const decrypt = defineOperation({
     const { input } = call;
     return keyOfCiphertext(call, ciphertextOf(input), requested(input), { named: input.KeyId, member: "KeyId" });
   },
-  demands: (call, key) => [demandOn(call, key, "Decrypt", cipherConditions(requested(call.input)))],
+  demands: (call, key) => [
+    throughCiphertext(demandOn(call, key, "Decrypt", cipherConditions(requested(call.input))), call.input.KeyId),
+  ],
   perform: (call, key) => {
     const cipher = requested(call.input);
     assertFits(cipher, key, "Decrypt");
@@ -109,7 +111,10 @@ export const reEncrypt = defineOperation({
     const { input } = call;
     const same = String(source.keyId === destination.keyId);
     return [
-      demandFor(call, source, { action: "ReEncryptFrom", name: input.SourceKeyId, cipher: sourceOf(input), same }),
+      throughCiphertext(
+        demandFor(call, source, { action: "ReEncryptFrom", name: input.SourceKeyId, cipher: sourceOf(input), same }),
+        input.SourceKeyId,
+      ),
       demandFor(call, destination, {
         ...{ action: "ReEncryptTo", name: input.DestinationKeyId, cipher: destinationOf(input), same },
       }),
@@ -161,6 +166,10 @@ const demandFor = (call: Call<ReEncryptInput>, key: KmsKey, { action, name, ciph
     ["kms:ReEncryptOnSameKey", [same]] as const,
   ],
 });
+
+/** A demand on a key that the request may have left to the ciphertext to name: a refusal says so. */
+const throughCiphertext = (demand: Demand, named: string | undefined): Demand =>
+  named === undefined ? { ...demand, resource: { ...demand.resource, namedByCiphertext: true } } : demand;
 
 function* cipherConditions({ algorithm, context }: Cipher): Conditions {
   yield ["kms:EncryptionAlgorithm", [algorithm]];

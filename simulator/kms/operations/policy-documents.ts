@@ -7,7 +7,7 @@ import { utf8 } from "../../../shared/bytes.js";
 import { AwsError, malformedPolicy } from "../../errors.js";
 import { parseArn } from "../../iam/arn.js";
 import type { KeyPolicy } from "../../iam/policy/compile.js";
-import { compileKeyPolicy } from "../../iam/policy/compile.js";
+import { sharedKeyPolicy } from "../../iam/policy/shared-policies.js";
 import type { KmsKey } from "../key.js";
 import type { Call, Conditions } from "../operation.js";
 import { patterned } from "../schema.js";
@@ -25,7 +25,7 @@ export function readKeyPolicy(text: string): KeyPolicy {
   if (utf8(text).length > MAX_POLICY_BYTES) {
     throw new AwsError("LimitExceededException", `The key policy is longer than ${MAX_POLICY_BYTES} bytes.`);
   }
-  return compileKeyPolicy(text);
+  return sharedKeyPolicy(text);
 }
 
 /** The policy of keys that are made without one: the account's IAM policies decide. */
