@@ -1,0 +1,166 @@
+/**
+ * An append-only log of JSON records with group commit: everything that is appended while one commit is on its way to the
+ * disk goes with the next one, in one write(2) and one fdatasync(2). So many callers at once cost little more than one.
+ *
+ * A failure of the disk is final: after a failed fsync nobody can say what is on disk (the kernel may have dropped the
+ * pages), so the journal takes nothing more, and every later flush fails. What had been acknowledged is in the file.
+ */
+import { readFile, rename, rm } from "node:fs/promises";
+import { dirname } from "node:path";
+import { decodeFrames, encodeFrame, LOG_HEADER } from "./frames.js";
+import type { LogFile } from "./log-file.js";
+import { openLogFile, syncFolder } from "./log-file.js";
+import { hasCode, StorageError } from "./storage-error.js";
+
+export interface JournalOptions {
+  readonly path: string;
+  /** Of all records, oldest first, those that still say something. */
+  readonly compact: (records: readonly string[]) => readonly string[];
+  /** The log is compacted when it is this long, and twice as long as after the last time. */
+  readonly compactAtBytes?: number;
+  /** Opens a file cut to a length; `openLogFile` if left out. */
+  readonly openFile?: typeof openLogFile;
+}
+
+/** The longest record, in UTF-16 units. A KMS key with everything that AWS's limits allow is far below it. */
+export const MAX_RECORD_LENGTH = 4 * 1024 * 1024;
+const DEFAULT_COMPACT_AT_BYTES = 16 * 1024 * 1024;
+/** Of a compacted log. */
+const RECORDS_PER_FRAME = 256;
+
+/** Of a log, what a journal goes on from. */
+interface LogState {
+  readonly file: LogFile;
+  readonly lastCommit: number;
+  readonly bytes: number;
+}
+
+export class Journal {
+  readonly #options: Required<JournalOptions>;
+  #log: LogState;
+  #compactedBytes: number;
+  #pending: string[] = [];
+  /** The commit that takes what is pending. */
+  #next: Promise<void> | undefined;
+  /** The commit before it; settled if none is under way. */
+  #current: Promise<void> = Promise.resolve();
+  #failure: StorageError | undefined;
+
+  private constructor(options: Required<JournalOptions>, log: LogState) {
+    this.#options = options;
+    this.#log = log;
+    this.#compactedBytes = log.bytes;
+  }
+
+  /**
+   * Opens the log, which is made if it is not there, and hands over its records, oldest first. A commit that a crash cut
+   * off is cut off for good. @throws StorageError if the log is none, or was damaged after it had been written
+   */
+  static async open(given: JournalOptions): Promise<{ journal: Journal; records: readonly string[] }> {
+    const options = { compactAtBytes: DEFAULT_COMPACT_AT_BYTES, openFile: openLogFile, ...given };
+    await rm(draftOf(options.path), { force: true }); // of a compaction that a crash cut off
+    const content = await readLog(options.path);
+    if (content.end === 0) return { journal: new Journal(options, await writeLog(options, [])), records: [] };
+    const file = await options.openFile(options.path, content.end);
+    const log = { file, lastCommit: content.lastCommit, bytes: content.end };
+    return { journal: new Journal(options, log), records: content.records };
+  }
+
+  /** Takes a record for the next commit, in order. Never waits and never throws: `flush` tells whether it was kept. */
+  append(record: string): void {
+    if (record.length > MAX_RECORD_LENGTH) this.#fail(`a record of ${record.length} characters is too long`);
+    this.#pending.push(record);
+    if (this.#next !== undefined) return;
+    this.#next = this.#current.then(() => this.#commit());
+    // Who wants to know of a failure calls `flush`; a promise that nobody asked for must not end the process.
+    this.#next.catch(() => undefined);
+  }
+
+  /** Resolves when everything that was appended before is on disk. @throws StorageError for ever, once something was not */
+  flush(): Promise<void> {
+    return this.#next ?? this.#current;
+  }
+
+  /** Commits what is pending and closes the file. */
+  async close(): Promise<void> {
+    try {
+      await this.flush();
+    } finally {
+      await this.#log.file.close();
+    }
+  }
+
+  async #commit(): Promise<void> {
+    const records = this.#pending;
+    this.#pending = [];
+    this.#current = this.#next ?? this.#current;
+    this.#next = undefined;
+    if (this.#failure !== undefined) throw this.#failure;
+    try {
+      await this.#write(records);
+      if (this.#log.bytes >= Math.max(this.#options.compactAtBytes, 2 * this.#compactedBytes)) await this.#compact();
+    } catch (cause) {
+      throw this.#fail(`writing to ${this.#options.path} failed: ${String(cause)}`, cause);
+    }
+  }
+
+  async #write(records: readonly string[]): Promise<void> {
+    const { file, lastCommit, bytes } = this.#log;
+    const frame = encodeFrame(lastCommit + 1, records);
+    await file.append(frame);
+    await file.sync();
+    this.#log = { file, lastCommit: lastCommit + 1, bytes: bytes + frame.length };
+  }
+
+  /** Replaces the log by a short one that says the same. The old one stays whole until the new one is. */
+  async #compact(): Promise<void> {
+    const { records } = await readLog(this.#options.path);
+    const before = this.#log.file;
+    this.#log = await writeLog(this.#options, this.#options.compact(records));
+    this.#compactedBytes = this.#log.bytes;
+    await before.close();
+  }
+
+  #fail(message: string, cause?: unknown): StorageError {
+    this.#failure ??= new StorageError(message, { cause });
+    return this.#failure;
+  }
+}
+
+const draftOf = (path: string): string => `${path}.new`;
+
+/** Reads and checks a log. `end` is 0 if there is none, or not more than the beginning of its header. */
+async function readLog(path: string) {
+  const bytes = await readFile(path).catch((error: unknown) => {
+    if (hasCode(error, "ENOENT")) return Buffer.alloc(0);
+    throw error;
+  });
+  const header = bytes.subarray(0, LOG_HEADER.length);
+  if (!header.equals(LOG_HEADER.subarray(0, header.length))) {
+    throw new StorageError(`${path} is not a log of this version of nitro-decrypt; it was left as it is`);
+  }
+  if (header.length < LOG_HEADER.length) return { records: [], lastCommit: 0, end: 0 };
+  const content = decodeFrames(bytes);
+  if (content.laterCommit !== undefined) {
+    throw new StorageError(
+      `${path} is damaged at byte ${content.end}: commit ${content.lastCommit + 1} cannot be read, and commit ` +
+        `${content.laterCommit} behind it can. It was acknowledged; restore the file from a copy. It was left as it is`,
+    );
+  }
+  return content;
+}
+
+/** Puts a new log in place of what there is: written whole and on disk before it gets its name. */
+async function writeLog({ path, openFile }: Required<JournalOptions>, records: readonly string[]): Promise<LogState> {
+  const file = await openFile(draftOf(path), 0);
+  const frames: Buffer[] = [LOG_HEADER];
+  for (let first = 0; first < records.length; first += RECORDS_PER_FRAME) {
+    frames.push(encodeFrame(frames.length, records.slice(first, first + RECORDS_PER_FRAME)));
+  }
+  const log = Buffer.concat(frames);
+  await file.append(log);
+  await file.sync();
+  await rename(draftOf(path), path);
+  await syncFolder(dirname(path));
+  return { file, lastCommit: frames.length - 1, bytes: log.length };
+}

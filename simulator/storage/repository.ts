@@ -1,0 +1,116 @@
+/** Records in named collections, by id, kept in a folder that one process at a time has. */
+import { mkdir, stat } from "node:fs/promises";
+import { join } from "node:path";
+import type { FolderLock } from "./folder-lock.js";
+import { lockFolder } from "./folder-lock.js";
+import type { JournalOptions } from "./journal.js";
+import { Journal } from "./journal.js";
+import { StorageError } from "./storage-error.js";
+
+/** What JSON can say. */
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json };
+
+export interface Repository {
+  /** What was kept before the repository was opened, by id, in the order in which the ids first came. */
+  entries(collection: string): ReadonlyMap<string, Json>;
+  /** Keeps a value in place of what had its id before. Never waits. */
+  put(collection: string, id: string, value: Json): void;
+  /** Keeps nothing any more under that id. */
+  delete(collection: string, id: string): void;
+  /** Resolves when everything put and deleted before is kept. @throws StorageError for ever, once something could not be */
+  flush(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** A record of the log: a value put, or without one its end. */
+type LogRecord = readonly [collection: string, id: string, value?: Json];
+
+/** Opens the repository in a folder, which is made if it is not there. @throws StorageError */
+export async function openRepository(
+  folder: string,
+  options: Pick<JournalOptions, "compactAtBytes" | "openFile"> = {},
+): Promise<Repository> {
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  await assertPrivate(folder);
+  const lock = await lockFolder(folder);
+  try {
+    const { journal, records } = await Journal.open({ ...options, path: join(folder, "state.log"), compact });
+    return new JournalRepository(journal, lock, fold(records));
+  } catch (error) {
+    await lock.release();
+    throw error;
+  }
+}
+
+/** A folder that others may read or write is refused: what lies in it is for its owner. */
+async function assertPrivate(folder: string): Promise<void> {
+  const { mode } = await stat(folder);
+  if (process.platform !== "win32" && (mode & 0o077) !== 0) {
+    throw new StorageError(
+      `the data folder ${folder} is open to others (mode ${(mode & 0o777).toString(8)}); make it 700`,
+    );
+  }
+}
+
+class JournalRepository implements Repository {
+  readonly #journal: Journal;
+  readonly #lock: FolderLock;
+  /** Only what was there at the start: what comes later is its user's to remember. */
+  readonly #opened: ReadonlyMap<string, ReadonlyMap<string, Json>>;
+
+  constructor(journal: Journal, lock: FolderLock, lines: Iterable<string>) {
+    this.#journal = journal;
+    this.#lock = lock;
+    this.#opened = byCollection(lines);
+  }
+
+  entries(collection: string): ReadonlyMap<string, Json> {
+    return this.#opened.get(collection) ?? new Map();
+  }
+
+  put(collection: string, id: string, value: Json): void {
+    this.#journal.append(JSON.stringify([collection, id, value]));
+  }
+
+  delete(collection: string, id: string): void {
+    this.#journal.append(JSON.stringify([collection, id]));
+  }
+
+  flush(): Promise<void> {
+    return this.#journal.flush();
+  }
+
+  async close(): Promise<void> {
+    try {
+      await this.#journal.close();
+    } finally {
+      await this.#lock.release();
+    }
+  }
+}
+
+const parseRecord = (line: string): LogRecord => JSON.parse(line) as LogRecord; // written by us, and its CRC was right
+
+/** The last word on every id, in the order in which the ids first came. */
+function fold(lines: readonly string[]): Iterable<string> {
+  const last = new Map<string, string>();
+  for (const line of lines) {
+    const [collection, id, value] = parseRecord(line);
+    const name = JSON.stringify([collection, id]);
+    if (value === undefined) last.delete(name);
+    else last.set(name, line);
+  }
+  return last.values();
+}
+
+const compact = (lines: readonly string[]): readonly string[] => [...fold(lines)];
+
+function byCollection(lines: Iterable<string>): ReadonlyMap<string, ReadonlyMap<string, Json>> {
+  const collections = new Map<string, Map<string, Json>>();
+  for (const line of lines) {
+    const [collection, id, value = null] = parseRecord(line);
+    const entries = collections.get(collection) ?? new Map<string, Json>();
+    collections.set(collection, entries.set(id, value));
+  }
+  return collections;
+}
