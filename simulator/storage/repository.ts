@@ -11,8 +11,11 @@ import { StorageError } from "./storage-error.js";
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json };
 
 export interface Repository {
-  /** What was kept before the repository was opened, by id, in the order in which the ids first came. */
-  entries(collection: string): ReadonlyMap<string, Json>;
+  /**
+   * What was kept before the repository was opened, by id, in the order in which the ids first came. It is handed over once:
+   * from then on it is its user's to remember.
+   */
+  takeEntries(collection: string): ReadonlyMap<string, Json>;
   /** Keeps a value in place of what had its id before. Never waits. */
   put(collection: string, id: string, value: Json): void;
   /** Keeps nothing any more under that id. */
@@ -55,8 +58,7 @@ async function assertPrivate(folder: string): Promise<void> {
 class JournalRepository implements Repository {
   readonly #journal: Journal;
   readonly #lock: FolderLock;
-  /** Only what was there at the start: what comes later is its user's to remember. */
-  readonly #opened: ReadonlyMap<string, ReadonlyMap<string, Json>>;
+  readonly #opened: Map<string, ReadonlyMap<string, Json>>;
 
   constructor(journal: Journal, lock: FolderLock, lines: Iterable<string>) {
     this.#journal = journal;
@@ -64,8 +66,10 @@ class JournalRepository implements Repository {
     this.#opened = byCollection(lines);
   }
 
-  entries(collection: string): ReadonlyMap<string, Json> {
-    return this.#opened.get(collection) ?? new Map();
+  takeEntries(collection: string): ReadonlyMap<string, Json> {
+    const entries = this.#opened.get(collection);
+    this.#opened.delete(collection);
+    return entries ?? new Map();
   }
 
   put(collection: string, id: string, value: Json): void {
@@ -105,7 +109,7 @@ function fold(lines: readonly string[]): Iterable<string> {
 
 const compact = (lines: readonly string[]): readonly string[] => [...fold(lines)];
 
-function byCollection(lines: Iterable<string>): ReadonlyMap<string, ReadonlyMap<string, Json>> {
+function byCollection(lines: Iterable<string>): Map<string, ReadonlyMap<string, Json>> {
   const collections = new Map<string, Map<string, Json>>();
   for (const line of lines) {
     const [collection, id, value = null] = parseRecord(line);

@@ -20,12 +20,12 @@ describe("a repository", () => {
     first.delete("key", "never there");
     await first.close();
     const second = await openRepository(folder);
-    expect([...second.entries("key")]).toEqual([
+    expect([...second.takeEntries("key")]).toEqual([
       ["b", { n: 2 }],
       ["a", [null, "é\n"]],
     ]);
-    expect([...second.entries("alias")]).toEqual([["b", "another collection"]]);
-    expect(second.entries("nothing").size).toBe(0);
+    expect([...second.takeEntries("alias")]).toEqual([["b", "another collection"]]);
+    expect(second.takeEntries("nothing").size).toBe(0);
     await second.close();
   });
 
@@ -39,7 +39,7 @@ describe("a repository", () => {
     await first.close();
     expect(statSync(join(folder, "state.log")).size).toBeLessThan(6_000);
     const second = await openRepository(folder);
-    expect([...second.entries("key").values()]).toEqual(
+    expect([...second.takeEntries("key").values()]).toEqual(
       Array.from({ length: 10 }, (_, i) => ({ i: 290 + i, text: "x".repeat(50) })),
     );
     await second.close();

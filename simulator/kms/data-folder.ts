@@ -1,0 +1,118 @@
+/**
+ * The state of the KMS in a data folder: every change becomes a record of the folder's log, and the records that are there
+ * at the start are the changes that make the same state again.
+ */
+import { resolve } from "node:path";
+import { compileKeyPolicy } from "../iam/policy/compile.js";
+import { assertOutside, MasterKey } from "../storage/master-key.js";
+import type { Json, Repository } from "../storage/repository.js";
+import { openRepository } from "../storage/repository.js";
+import { StorageError } from "../storage/storage-error.js";
+import type { Alias, Change, Persistence } from "./change.js";
+import type { KmsKey } from "./key.js";
+import { fromStored, toStored } from "./stored-value.js";
+
+/** Where a KMS keeps what it has. */
+export interface DataOptions {
+  /** Made if it is not there. */
+  readonly folder: string;
+  /** Beside the folder, with `.master-key` behind its name, if left out. Made if neither is there. */
+  readonly masterKeyFile?: string;
+}
+
+export interface DataFolder extends Persistence {
+  /** What was kept before, in an order in which it can be applied. */
+  changes(): Iterable<Change>;
+  close(): Promise<void>;
+}
+
+/** Opens the folder. @throws StorageError if it is damaged, in use, or its master key is missing or another one */
+export async function openDataFolder({ folder, masterKeyFile }: DataOptions): Promise<DataFolder> {
+  const masterKeyPath = masterKeyFile ?? `${resolve(folder)}.master-key`;
+  assertOutside(masterKeyPath, folder);
+  const repository = await openRepository(folder);
+  try {
+    return new LoggedChanges(repository, await masterKeyOf(repository, masterKeyPath));
+  } catch (error) {
+    await repository.close();
+    throw error;
+  }
+}
+
+/** Something wrapped under the master key, by which another one is known at once. */
+const [CHECK, CHECK_ID] = ["master-key", "check"];
+const CHECK_BINDING = [CHECK, CHECK_ID];
+
+async function masterKeyOf(repository: Repository, path: string): Promise<MasterKey> {
+  const check = repository.takeEntries(CHECK).get(CHECK_ID);
+  if (check === undefined) {
+    const masterKey = await MasterKey.readOrCreate(path);
+    const wrapped = Buffer.from(masterKey.wrap(new Uint8Array(), CHECK_BINDING));
+    repository.put(CHECK, CHECK_ID, wrapped.toString("base64"));
+    await repository.flush();
+    return masterKey;
+  }
+  const masterKey = await MasterKey.read(path);
+  try {
+    masterKey.unwrap(Buffer.from(String(check), "base64"), CHECK_BINDING);
+  } catch (cause) {
+    throw new StorageError(`${path} is not the master key that the keys in the data folder are wrapped under`, {
+      cause,
+    });
+  }
+  return masterKey;
+}
+
+class LoggedChanges implements DataFolder {
+  readonly #repository: Repository;
+  readonly #masterKey: MasterKey;
+
+  constructor(repository: Repository, masterKey: MasterKey) {
+    this.#repository = repository;
+    this.#masterKey = masterKey;
+  }
+
+  record(change: Change): void {
+    switch (change.kind) {
+      case "key":
+        this.#put("key", change.key.arn, { ...change.key, policy: change.key.policy.text });
+        break;
+      case "key-gone":
+        this.#repository.delete("key", change.arn);
+        break;
+      case "alias":
+        this.#put("alias", change.alias.arn, change.alias);
+        break;
+      case "alias-gone":
+        this.#repository.delete("alias", change.arn);
+    }
+  }
+
+  *changes(): Iterable<Change> {
+    for (const [arn, stored] of this.#repository.takeEntries("key")) {
+      yield { kind: "key", key: this.#keyOf(stored, arn) };
+    }
+    for (const [arn, stored] of this.#repository.takeEntries("alias")) {
+      yield { kind: "alias", alias: fromStored(stored, this.#wrapping(arn)) as Alias }; // as `record` put it
+    }
+  }
+
+  flush(): Promise<void> {
+    return this.#repository.flush();
+  }
+
+  close(): Promise<void> {
+    return this.#repository.close();
+  }
+
+  #put(collection: string, arn: string, value: unknown): void {
+    this.#repository.put(collection, arn, toStored(value, this.#wrapping(arn)));
+  }
+
+  #keyOf(stored: Json, arn: string): KmsKey {
+    const key = fromStored(stored, this.#wrapping(arn)) as Omit<KmsKey, "policy"> & { readonly policy: string };
+    return { ...key, policy: compileKeyPolicy(key.policy) };
+  }
+
+  #wrapping = (arn: string) => ({ masterKey: this.#masterKey, arn });
+}

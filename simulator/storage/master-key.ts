@@ -1,0 +1,108 @@
+/**
+ * The master key, under which key material lies in a data folder: AES-256-GCM, a nonce of its own for each wrapping. It is
+ * in a file beside the folder, never in it, so that a copy of the folder opens nothing by itself.
+ */
+import type { KeyObject } from "node:crypto";
+import { createCipheriv, createDecipheriv, createSecretKey, randomBytes, randomUUID } from "node:crypto";
+import type { FileHandle } from "node:fs/promises";
+import { link, open, unlink } from "node:fs/promises";
+import { dirname, resolve, sep } from "node:path";
+import { fromBase64, toBase64, utf8, wipe } from "../../shared/bytes.js";
+import { syncFolder } from "./log-file.js";
+import { hasCode, StorageError } from "./storage-error.js";
+
+const PREFIX = "nitro-decrypt master key 1: ";
+const KEY_BYTES = 32;
+const NONCE_BYTES = 12;
+const TAG_BYTES = 16;
+const ALGORITHM = "aes-256-gcm";
+/** More than a master key file has. */
+const MAX_FILE_BYTES = 256;
+
+export class MasterKey {
+  readonly #key: KeyObject;
+
+  private constructor(secret: Uint8Array) {
+    this.#key = createSecretKey(secret);
+    wipe(secret);
+  }
+
+  /** Reads the key from its file. @throws StorageError if there is none, or others than its owner may read it */
+  static async read(path: string): Promise<MasterKey> {
+    const file = await openForReading(path);
+    try {
+      const mode = (await file.stat()).mode & 0o777;
+      if (process.platform !== "win32" && (mode & 0o077) !== 0) {
+        throw new StorageError(`the master key file ${path} is open to others (mode ${mode.toString(8)}); make it 600`);
+      }
+      return new MasterKey(await parse(file, path));
+    } finally {
+      await file.close();
+    }
+  }
+
+  /** Reads the key from its file; if there is none, makes both, on disk before this returns. @throws StorageError */
+  static async readOrCreate(path: string): Promise<MasterKey> {
+    const draft = `${path}.${randomUUID()}`;
+    const secret = randomBytes(KEY_BYTES);
+    const file = await open(draft, "wx", 0o600);
+    try {
+      await file.writeFile(`${PREFIX}${toBase64(secret)}\n`);
+      await file.sync();
+      await link(draft, path); // whole or not at all, and never over another one
+      await syncFolder(dirname(path));
+    } catch (error) {
+      if (!hasCode(error, "EEXIST")) throw error;
+    } finally {
+      wipe(secret);
+      await file.close();
+      await unlink(draft);
+    }
+    return MasterKey.read(path);
+  }
+
+  /** Seals `secret`; it opens only with the same `binding`. */
+  wrap(secret: Uint8Array, binding: readonly string[]): Uint8Array<ArrayBuffer> {
+    const nonce = randomBytes(NONCE_BYTES);
+    const cipher = createCipheriv(ALGORITHM, this.#key, nonce).setAAD(associatedData(binding));
+    return new Uint8Array(Buffer.concat([nonce, cipher.update(secret), cipher.final(), cipher.getAuthTag()]));
+  }
+
+  /** Opens what `wrap` gave. @throws StorageError if it was made under another key or binding, or changed */
+  unwrap(wrapped: Uint8Array, binding: readonly string[]): Uint8Array {
+    const end = Math.max(wrapped.length - TAG_BYTES, NONCE_BYTES);
+    try {
+      const decipher = createDecipheriv(ALGORITHM, this.#key, wrapped.subarray(0, NONCE_BYTES));
+      decipher.setAAD(associatedData(binding)).setAuthTag(wrapped.subarray(end));
+      return new Uint8Array(Buffer.concat([decipher.update(wrapped.subarray(NONCE_BYTES, end)), decipher.final()]));
+    } catch (cause) {
+      throw new StorageError("a wrapped key does not open under this master key", { cause });
+    }
+  }
+}
+
+const associatedData = (binding: readonly string[]): Uint8Array =>
+  utf8(JSON.stringify(["nitro-decrypt/simulated-kms/master-key/v1", ...binding]));
+
+async function openForReading(path: string): Promise<FileHandle> {
+  try {
+    return await open(path, "r");
+  } catch (cause) {
+    throw new StorageError(`the master key file ${path} cannot be read: ${String(cause)}`, { cause });
+  }
+}
+
+async function parse(file: FileHandle, path: string): Promise<Uint8Array> {
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(MAX_FILE_BYTES), 0, MAX_FILE_BYTES, 0);
+  const text = buffer.toString("latin1", 0, bytesRead);
+  const secret = text.startsWith(PREFIX) ? fromBase64(text.slice(PREFIX.length).trimEnd()) : undefined;
+  wipe(buffer);
+  if (secret?.length !== KEY_BYTES) throw new StorageError(`${path} is not a master key file of nitro-decrypt`);
+  return secret;
+}
+
+/** @throws StorageError if the file would lie in the folder */
+export function assertOutside(file: string, folder: string): void {
+  if (!resolve(file).startsWith(resolve(folder) + sep)) return;
+  throw new StorageError(`the master key file ${file} lies in the data folder, which must open nothing by itself`);
+}
