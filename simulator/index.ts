@@ -2,7 +2,8 @@
 export type { TrustAnchor } from "../shared/attestation/trust-anchor.js";
 export type { Nsm } from "../shared/nsm.js";
 export type { Clock } from "./clock.js";
-export type { AuditLog, AuditRecord } from "./cloudtrail/records.js";
+export type { AuditLog } from "./cloudtrail/audit-log.js";
+export type { AuditRecord } from "./cloudtrail/records.js";
 export type { KmsOptions, SimulatedKms } from "./endpoint/server.js";
 export { startKms } from "./endpoint/server.js";
 export type { AccessKey, SessionCredentials } from "./iam/principals.js";

@@ -1,5 +1,5 @@
 /**
- * The audit log: one record per call in CloudTrail's own field set (CloudTrail User Guide, "CloudTrail record contents";
+ * Audit records: one per call, in CloudTrail's own field set (CloudTrail User Guide, "CloudTrail record contents";
  * KMS Developer Guide, "Logging AWS KMS API calls"), refused calls included. A byte string is never recorded, whatever
  * its name: plaintexts, ciphertexts, documents and keys are all byte strings.
  */
@@ -17,7 +17,8 @@ export interface AuditRecord {
   readonly userIdentity: Readonly<Record<string, unknown>>;
   /** ISO 8601 in seconds. */
   readonly eventTime: string;
-  readonly eventSource: "kms.amazonaws.com";
+  /** The service that was called, for example `kms.amazonaws.com`. */
+  readonly eventSource: string;
   readonly eventName: string;
   readonly awsRegion: string;
   readonly sourceIPAddress: string;
@@ -40,6 +41,8 @@ export interface AuditRecord {
 
 /** What is known of a call when it has ended. */
 export interface FinishedCall {
+  /** `kms.amazonaws.com` if left out. */
+  readonly eventSource?: string;
   readonly eventName: string;
   readonly readOnly: boolean;
   readonly requestId: string;
@@ -59,49 +62,15 @@ export interface Home {
   readonly accountId: string;
 }
 
-const DEFAULT_CAPACITY = 10_000;
-
-/** The newest records, in memory. */
-export class AuditLog {
-  readonly #capacity: number;
-  readonly #listeners = new Set<(record: AuditRecord) => void>();
-  #records: AuditRecord[] = [];
-
-  readonly #home: Home;
-
-  constructor(home: Home, capacity = DEFAULT_CAPACITY) {
-    this.#home = home;
-    this.#capacity = capacity;
-  }
-
-  /** Oldest first. */
-  get records(): readonly AuditRecord[] {
-    return [...this.#records];
-  }
-
-  /** Hands every further record to `listener`, until the function that this returns is called. */
-  subscribe(listener: (record: AuditRecord) => void): () => void {
-    this.#listeners.add(listener);
-    return () => void this.#listeners.delete(listener);
-  }
-
-  append(call: FinishedCall): void {
-    const record = recordOf(call, this.#home);
-    this.#records.push(record);
-    for (const listener of this.#listeners) listener(record);
-    // Twice the capacity before it is cut, so that appending stays cheap.
-    if (this.#records.length >= 2 * this.#capacity) this.#records = this.#records.slice(-this.#capacity);
-  }
-}
-
-function recordOf(call: FinishedCall, home: Home): AuditRecord {
+/** The record of a call. */
+export function recordOf(call: FinishedCall, home: Home): AuditRecord {
   const { error, key, trace } = call;
   const recipient = trace.recipient && recipientElement(trace.recipient);
   return {
     eventVersion: "1.11",
     userIdentity: userIdentity(key),
     eventTime: `${call.now.toISOString().slice(0, 19)}Z`,
-    eventSource: "kms.amazonaws.com",
+    eventSource: call.eventSource ?? "kms.amazonaws.com",
     eventName: call.eventName,
     awsRegion: call.region ?? home.region,
     sourceIPAddress: call.sourceIp,

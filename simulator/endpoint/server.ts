@@ -3,7 +3,8 @@ import type { AddressInfo } from "node:net";
 import type { TrustAnchor } from "../../shared/attestation/trust-anchor.js";
 import type { Clock } from "../clock.js";
 import { systemClock } from "../clock.js";
-import { AuditLog } from "../cloudtrail/records.js";
+import type { AuditLog } from "../cloudtrail/audit-log.js";
+import { CloudTrail } from "../cloudtrail/service.js";
 import { CONTROL_SERVICE, ControlService } from "../control/control-service.js";
 import { explainOperation } from "../control/explain-operation.js";
 import { faultOperations } from "../control/fault-operations.js";
@@ -11,12 +12,13 @@ import { Decisions } from "../iam/decisions.js";
 import type { AccessKey } from "../iam/principals.js";
 import { ADMINISTRATOR_POLICY, Principals } from "../iam/principals.js";
 import { RequestQuotas } from "../kms/quotas.js";
-import { Regions } from "../kms/regions.js";
 import { KmsService } from "../kms/service.js";
 import { Faults } from "./faults.js";
 import { createListener } from "./http-listener.js";
 import { listen, stop } from "./http-server.js";
 import { Services } from "./service.js";
+import type { DataOptions } from "./state.js";
+import { openState } from "./state.js";
 import { createTlsIdentity } from "./tls.js";
 
 export interface KmsOptions {
@@ -36,6 +38,8 @@ export interface KmsOptions {
   readonly protocol?: "https" | "http";
   /** Whether AWS's request quotas count; they do not if left out. */
   readonly quotas?: boolean;
+  /** Where keys and audit records are kept beyond the process; in memory alone if left out. */
+  readonly data?: DataOptions;
   /** Who may call, besides the operator. */
   readonly principals?: Principals;
   /** The access key of the administrator user `operator`; a new one if left out. */
@@ -78,9 +82,11 @@ export async function startKms(options: KmsOptions): Promise<SimulatedKms> {
     ...(options.operatorAccessKey === undefined ? {} : { accessKey: options.operatorAccessKey }),
   });
   const { trustAnchor, freshnessSeconds = DEFAULT_FRESHNESS_SECONDS, onInternalError = warn } = options;
-  const auditLog = new AuditLog({ region, accountId: principals.accountId });
-  const regions = new Regions(region, { grantConsistencySeconds: options.grantConsistencySeconds ?? 0 });
   const decisions = new Decisions();
+  const tls = await createTlsIdentity(region, systemClock);
+  const { data, grantConsistencySeconds = 0 } = options;
+  const state = await openState({ region, accountId: principals.accountId }, { data, grantConsistencySeconds });
+  const { regions, auditLog } = state;
   const kms = new KmsService({
     ...{ regions, principals, auditLog, trustAnchor, freshnessSeconds, clock, faults },
     ...{ decisions, quotas: options.quotas ? new RequestQuotas(clock) : undefined },
@@ -88,12 +94,18 @@ export async function startKms(options: KmsOptions): Promise<SimulatedKms> {
   });
   const operations = new Map([...faultOperations(faults), explainOperation(decisions)]);
   const control = new ControlService({ principals, regions, clock, operations, onInternalError });
-  const service = new Services({ kms, [CONTROL_SERVICE]: control });
-  const tls = await createTlsIdentity(region, systemClock);
+  const cloudtrail = new CloudTrail({ auditLog, principals, regions, clock, onInternalError });
+  const service = new Services({ kms, cloudtrail, [CONTROL_SERVICE]: control });
   const server = createListener({ service, faults, clock, tls: protocol === "https" ? tls : undefined });
-  await listen(server, { port: options.port ?? 0, host: options.host ?? "127.0.0.1" });
+  const close = async (): Promise<void> => {
+    await stop(server);
+    await state.close();
+  };
+  await listen(server, { port: options.port ?? 0, host: options.host ?? "127.0.0.1" }).catch(async (error: unknown) => {
+    await state.close();
+    throw error;
+  });
   const { port } = server.address() as AddressInfo; // listening on TCP, so neither null nor a path
-  const close = () => stop(server);
   return {
     endpoint: `${protocol}://localhost:${port}`,
     port,

@@ -13,7 +13,7 @@ import type { KmsKey } from "./key.js";
 import { fromStored, toStored } from "./stored-value.js";
 
 /** Where a KMS keeps what it has. */
-export interface DataOptions {
+export interface DataFolderOptions {
   /** Made if it is not there. */
   readonly folder: string;
   /** Beside the folder, with `.master-key` behind its name, if left out. Made if neither is there. */
@@ -27,7 +27,7 @@ export interface DataFolder extends Persistence {
 }
 
 /** Opens the folder. @throws StorageError if it is damaged, in use, or its master key is missing or another one */
-export async function openDataFolder({ folder, masterKeyFile }: DataOptions): Promise<DataFolder> {
+export async function openDataFolder({ folder, masterKeyFile }: DataFolderOptions): Promise<DataFolder> {
   const masterKeyPath = masterKeyFile ?? `${resolve(folder)}.master-key`;
   assertOutside(masterKeyPath, folder);
   const repository = await openRepository(folder);

@@ -5,7 +5,7 @@
 import { randomUUID } from "node:crypto";
 import type { TrustAnchor } from "../../shared/attestation/trust-anchor.js";
 import type { Clock } from "../clock.js";
-import type { AuditLog } from "../cloudtrail/records.js";
+import type { AuditLog } from "../cloudtrail/audit-log.js";
 import { errorReply, jsonReply, parseBody } from "../endpoint/aws-json.js";
 import type { Faults } from "../endpoint/faults.js";
 import type { AwsReply, AwsRequest, Service } from "../endpoint/service.js";
@@ -51,8 +51,18 @@ export class KmsService implements Service {
 
   /** Answers a request. Never rejects: a failure that the API does not know is a KMSInternalException. */
   async answer(request: AwsRequest): Promise<AwsReply> {
-    const now = this.#options.clock();
     const requestId = randomUUID();
+    try {
+      return await this.#answerRecorded(request, requestId);
+    } catch (failure) {
+      // What cannot be recorded is not answered otherwise either.
+      this.#options.onInternalError(failure);
+      return errorReply(internalError(), requestId);
+    }
+  }
+
+  async #answerRecorded(request: AwsRequest, requestId: string): Promise<AwsReply> {
+    const now = this.#options.clock();
     const trace: CallTrace = { parameters: {}, resources: [], recipient: undefined, questions: [] };
     const { name, operation } = findOperation(request.operation);
     let signature: Signature | undefined;
@@ -78,7 +88,7 @@ export class KmsService implements Service {
       finish();
       return jsonReply(requestId, encodeAnswer(answer));
     } catch (cause) {
-      const error = cause instanceof AwsError ? cause : new AwsError("KMSInternalException", "", 500);
+      const error = cause instanceof AwsError ? cause : internalError();
       if (error !== cause) this.#options.onInternalError(cause);
       finish(error);
       return errorReply(error, requestId);
@@ -97,7 +107,8 @@ export class KmsService implements Service {
     const conditions = callerConditions(key, request, now, region);
     const caller: Caller = { principal: key.principal, now, conditions, keys, grants, regions, quotas };
     const answer = await operation.run(parseBody(request.body), caller, this.#recipients, trace);
-    if (!operation.readOnly) await regions.flush(); // nothing is acknowledged before it is kept
+    // Nothing is acknowledged before it is kept, nor what rests on it: a reader has seen the changes of others.
+    await regions.flush();
     return answer;
   }
 }
@@ -107,6 +118,8 @@ interface CallTime {
   readonly trace: CallTrace;
 }
 
+const internalError = (): AwsError => new AwsError("KMSInternalException", "", 500);
+
 function findOperation(target: string | undefined): { name: string; operation: Operation | undefined } {
   const name = target?.startsWith(TARGET_PREFIX) === true ? target.slice(TARGET_PREFIX.length) : "";
   const operation = OPERATIONS.get(name);
@@ -114,7 +127,7 @@ function findOperation(target: string | undefined): { name: string; operation: O
 }
 
 /** The global condition keys that a request has, whatever the operation. */
-function callerConditions({ principal }: IssuedKey, request: AwsRequest, now: Date, region: string): Conditions {
+export function callerConditions({ principal }: IssuedKey, request: AwsRequest, now: Date, region: string): Conditions {
   const { accountId, arn, roleArn, userId, kind } = principal;
   const types = { root: "Account", user: "User", session: "AssumedRole", service: "Service" };
   return [

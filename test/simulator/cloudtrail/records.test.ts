@@ -2,7 +2,6 @@ import type { KMSClient } from "@aws-sdk/client-kms";
 import { CreateKeyCommand, DecryptCommand, EncryptCommand, GenerateDataKeyPairCommand } from "@aws-sdk/client-kms";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { toBase64, toHex, utf8 } from "../../../shared/bytes.js";
-import { AuditLog } from "../../../simulator/cloudtrail/records.js";
 import type { Simulation } from "../../../simulator/simulation.js";
 import { startSimulation } from "../../../simulator/simulation.js";
 import { attest, errorNameOf, kmsClient, recipientKeyPair, recipientOf } from "../../support/simulated-kms.js";
@@ -97,20 +96,5 @@ describe("the audit log", () => {
       for (const form of [toBase64(secret), toHex(secret), Buffer.from(secret).toString()])
         expect(text).not.toContain(form);
     }
-  });
-
-  it("keeps the newest records within its bound", () => {
-    const log = new AuditLog({ region: "us-east-1", accountId: "111122223333" }, 3);
-    const trace = { parameters: {}, resources: [], recipient: undefined, questions: [] };
-    const call = {
-      readOnly: true,
-      requestId: "",
-      now: clock(),
-      sourceIp: "",
-      userAgent: "",
-    };
-    for (let i = 0; i < 100; i++) log.append({ ...call, eventName: `call ${i}`, trace, error: undefined });
-    expect(log.records.length).toBeLessThan(6);
-    expect(log.records.at(-1)?.eventName).toBe("call 99");
   });
 });

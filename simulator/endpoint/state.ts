@@ -1,0 +1,43 @@
+/** What a KMS remembers: its Regions and its audit log, in memory alone or in a data folder as well. */
+import { join } from "node:path";
+import { AuditFile } from "../cloudtrail/audit-file.js";
+import { AuditLog } from "../cloudtrail/audit-log.js";
+import type { Home } from "../cloudtrail/records.js";
+import type { DataFolderOptions } from "../kms/data-folder.js";
+import { openDataFolder } from "../kms/data-folder.js";
+import { Regions } from "../kms/regions.js";
+
+export interface DataOptions extends DataFolderOptions {
+  /** What the audit records may take on disk; 1 GiB if left out. The oldest go first. */
+  readonly auditBytes?: number;
+}
+
+export interface State {
+  readonly regions: Regions;
+  readonly auditLog: AuditLog;
+  close(): Promise<void>;
+}
+
+/** Where in a data folder the audit records are. */
+export const auditFolderOf = (folder: string): string => join(folder, "audit");
+
+/** The state that is in the folder; an empty one without a folder. @throws StorageError */
+export async function openState(home: Home, data: DataOptions | undefined): Promise<State> {
+  if (data === undefined) {
+    return { regions: new Regions(home.region), auditLog: new AuditLog(home), close: async () => undefined };
+  }
+  const folder = await openDataFolder(data);
+  try {
+    const regions = new Regions(home.region, folder);
+    for (const change of folder.changes()) regions.restore(change);
+    const file = new AuditFile(auditFolderOf(data.folder), data.auditBytes);
+    const close = async (): Promise<void> => {
+      file.close();
+      await folder.close();
+    };
+    return { regions, auditLog: new AuditLog(home, { file }), close };
+  } catch (error) {
+    await folder.close();
+    throw error;
+  }
+}
