@@ -97,9 +97,10 @@ export async function startKms(options: KmsOptions): Promise<SimulatedKms> {
   const cloudtrail = new CloudTrail({ auditLog, principals, regions, clock, onInternalError });
   const service = new Services({ kms, cloudtrail, [CONTROL_SERVICE]: control });
   const server = createListener({ service, faults, clock, tls: protocol === "https" ? tls : undefined });
-  const close = async (): Promise<void> => {
-    await stop(server);
-    await state.close();
+  let closed: Promise<void> | undefined;
+  const close = (): Promise<void> => {
+    closed ??= stop(server).then(() => state.close());
+    return closed;
   };
   await listen(server, { port: options.port ?? 0, host: options.host ?? "127.0.0.1" }).catch(async (error: unknown) => {
     await state.close();
