@@ -4,6 +4,8 @@ import { serve } from "./kms/serve.js";
 
 /** Subcommands, each loaded when it is asked for. */
 const SUBCOMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
+  ["audit", async () => (await import("./kms/audit.js")).audit],
+  ["cost", async () => (await import("./kms/cost.js")).cost],
   ["explain", async () => (await import("./kms/explain.js")).explain],
   ["faults", async () => (await import("./kms/faults.js")).faults],
 ]);

@@ -12,6 +12,7 @@ import { parseOptions, parsePort } from "../options.js";
 import { runUntilInterrupted, SERVICE_OPTIONS, SERVICE_USAGE } from "../service.js";
 import { simulatedRoot } from "../simulated-root.js";
 import { describe, writeFiles } from "./client-files.js";
+import { DATA_OPTIONS, DATA_USAGE, dataOptions, rethrown } from "./data-options.js";
 import { readPlan } from "./faults.js";
 
 const usage = `Runs a simulated AWS KMS (HTTPS, under a CA of its own) and the instance metadata service of a parent instance.
@@ -19,13 +20,15 @@ const usage = `Runs a simulated AWS KMS (HTTPS, under a CA of its own) and the i
 Usage: nitro-decrypt kms [--pki FILE] [--folder FOLDER] [options]
        nitro-decrypt kms faults --folder FOLDER     make calls fail
        nitro-decrypt kms explain --folder FOLDER    why a call was allowed or refused
+       nitro-decrypt kms audit --data FOLDER        its calls, as a table
+       nitro-decrypt kms cost --data FOLDER         what its calls and keys would cost at AWS
 
-It believes attestation documents under the simulated root alone, and forgets its keys when it ends. It prints where its
-CA certificate and the operator's credentials lie, and lines to call it with.
+It believes attestation documents under the simulated root alone, and forgets its keys when it ends
+unless --data keeps them. It prints where its CA certificate and the operator's credentials lie, and lines to call it with.
 
   --pki FILE         the simulated Nitro root, shared with "nitro-decrypt nsm"; made if it is not there
   --folder FOLDER    where ca.pem, nitro-root.pem, credentials and config are written; a temporary one that goes away unless given
-  --region REGION    default us-east-1
+${DATA_USAGE}  --region REGION    default us-east-1
   --account ID       default 111122223333
   --role NAME        the parent instance's role, default enclave-parent
   --instance-id ID   the parent instance, i-<17 hex>
@@ -42,6 +45,7 @@ With --json every call is one more line, {"event":"call","record":…}, with the
 
 const OPTIONS = {
   ...SERVICE_OPTIONS,
+  ...DATA_OPTIONS,
   pki: { type: "string" },
   folder: { type: "string" },
   region: { type: "string", default: "us-east-1" },
@@ -98,6 +102,7 @@ export const serve = defineCommand({
 async function start(options: Values, io: Io) {
   const { region, account: accountId, role: roleName, host } = options;
   const plan = options.faults === undefined ? {} : await readPlan(options.faults, io);
+  const data = dataOptions(options, io);
   const instanceId = options["instance-id"];
   const clock = io.now;
   const port = parsePort(options.port, "port");
@@ -119,7 +124,8 @@ async function start(options: Values, io: Io) {
     host,
     protocol: options.http ? "http" : "https",
     quotas: options.quotas ?? false,
-  });
+    ...(data === undefined ? {} : { data }),
+  }).catch(rethrown);
   kms.faults.set(plan);
   const imds = await startImds({ roleName, credentials, instanceId, region, clock, port: imdsPort }).catch(
     async (error: unknown) => {

@@ -5,7 +5,9 @@ import type { Clock } from "../clock.js";
 import { systemClock } from "../clock.js";
 import type { AuditLog } from "../cloudtrail/audit-log.js";
 import { CloudTrail } from "../cloudtrail/service.js";
+import { auditOperations } from "../control/audit-operations.js";
 import { CONTROL_SERVICE, ControlService } from "../control/control-service.js";
+import { costOperations } from "../control/cost-operations.js";
 import { explainOperation } from "../control/explain-operation.js";
 import { faultOperations } from "../control/fault-operations.js";
 import { Decisions } from "../iam/decisions.js";
@@ -92,7 +94,12 @@ export async function startKms(options: KmsOptions): Promise<SimulatedKms> {
     ...{ decisions, quotas: options.quotas ? new RequestQuotas(clock) : undefined },
     onInternalError,
   });
-  const operations = new Map([...faultOperations(faults), explainOperation(decisions)]);
+  const operations = new Map([
+    ...faultOperations(faults),
+    explainOperation(decisions),
+    ...auditOperations(auditLog),
+    ...costOperations(auditLog, regions),
+  ]);
   const control = new ControlService({ principals, regions, clock, operations, onInternalError });
   const cloudtrail = new CloudTrail({ auditLog, principals, regions, clock, onInternalError });
   const service = new Services({ kms, cloudtrail, [CONTROL_SERVICE]: control });

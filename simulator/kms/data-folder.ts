@@ -3,10 +3,11 @@
  * at the start are the changes that make the same state again.
  */
 import { resolve } from "node:path";
+import type { PricedKey } from "../cost/cost-meter.js";
 import { compileKeyPolicy } from "../iam/policy/compile.js";
 import { assertOutside, MasterKey } from "../storage/master-key.js";
 import type { Json, Repository } from "../storage/repository.js";
-import { openRepository } from "../storage/repository.js";
+import { openRepository, readEntries } from "../storage/repository.js";
 import { StorageError } from "../storage/storage-error.js";
 import type { Alias, Change, Persistence } from "./change.js";
 import type { KmsKey } from "./key.js";
@@ -37,6 +38,14 @@ export async function openDataFolder({ folder, masterKeyFile }: DataFolderOption
     await repository.close();
     throw error;
   }
+}
+
+/**
+ * Of the keys in a folder what says nothing of their material, without the master key and also while a KMS has the folder.
+ * @throws StorageError
+ */
+export async function readKeysAtRest(folder: string): Promise<ReadonlyMap<string, PricedKey>> {
+  return (await readEntries(folder, "key")) as ReadonlyMap<string, unknown> as ReadonlyMap<string, PricedKey>;
 }
 
 /** Something wrapped under the master key, by which another one is known at once. */

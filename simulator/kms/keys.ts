@@ -41,6 +41,17 @@ export class KeyStore {
     return `arn:${this.#partition}:kms:${this.region}:${accountId}:${aliasName}`;
   }
 
+  /** Every key of every account. */
+  all(): Iterable<KmsKey> {
+    return this.#keys.values();
+  }
+
+  /** The key of that ARN, if there is one. */
+  find(arn: string): KmsKey | undefined {
+    const key = this.#keys.get(arn.slice(arn.lastIndexOf("/") + 1));
+    return key?.arn === arn ? key : undefined;
+  }
+
   /** Every key of the account, in the order of their making. */
   keysOf(accountId: string): readonly KmsKey[] {
     return [...this.#keys.values()].filter((key) => key.accountId === accountId);
@@ -186,8 +197,8 @@ export class KeyStore {
   }
 
   #find(arn: string): KmsKey {
-    const key = this.#keys.get(arn.slice(arn.lastIndexOf("/") + 1));
-    if (key?.arn !== arn) throw notFound(`Key '${arn}' does not exist`);
+    const key = this.find(arn);
+    if (key === undefined) throw notFound(`Key '${arn}' does not exist`);
     return key;
   }
 }

@@ -3,6 +3,7 @@ import { parseArn, partitionOf } from "../iam/arn.js";
 import type { Change, Persistence } from "./change.js";
 import { inMemory } from "./change.js";
 import { GrantStore } from "./grants.js";
+import type { KmsKey } from "./key.js";
 import { KeyStore } from "./keys.js";
 
 /** What a Region holds. */
@@ -57,6 +58,16 @@ export class Regions {
     const { keys, grants } = this.of(parseArn(arnOf(change))?.region ?? "");
     if (change.kind === "grant" || change.kind === "grant-gone") grants.restore(change);
     else keys.restore(change);
+  }
+
+  /** Every key of every Region. */
+  *keys(): Iterable<KmsKey> {
+    for (const { keys } of this.#regions.values()) yield* keys.all();
+  }
+
+  /** The key of that ARN, if there is one. */
+  find(arn: string): KmsKey | undefined {
+    return this.#regions.get(parseArn(arn)?.region ?? "")?.keys.find(arn);
   }
 
   /** Resolves when every change so far is kept. */

@@ -129,8 +129,11 @@ export class Journal {
 
 const draftOf = (path: string): string => `${path}.new`;
 
-/** Reads and checks a log. `end` is 0 if there is none, or not more than the beginning of its header. */
-async function readLog(path: string) {
+/**
+ * Reads and checks a log, also while another process writes it. `end` is 0 if there is none, or not more than the beginning
+ * of its header. @throws StorageError
+ */
+export async function readLog(path: string) {
   const bytes = await readFile(path).catch((error: unknown) => {
     if (hasCode(error, "ENOENT")) return Buffer.alloc(0);
     throw error;

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { FolderLock } from "./folder-lock.js";
 import { lockFolder } from "./folder-lock.js";
 import type { JournalOptions } from "./journal.js";
-import { Journal } from "./journal.js";
+import { Journal, readLog } from "./journal.js";
 import { StorageError } from "./storage-error.js";
 
 /** What JSON can say. */
@@ -37,13 +37,21 @@ export async function openRepository(
   await assertPrivate(folder);
   const lock = await lockFolder(folder);
   try {
-    const { journal, records } = await Journal.open({ ...options, path: join(folder, "state.log"), compact });
+    const { journal, records } = await Journal.open({ ...options, path: logOf(folder), compact });
     return new JournalRepository(journal, lock, fold(records));
   } catch (error) {
     await lock.release();
     throw error;
   }
 }
+
+/** The entries of a collection, read without having the folder, also while another process has it. @throws StorageError */
+export async function readEntries(folder: string, collection: string): Promise<ReadonlyMap<string, Json>> {
+  const { records } = await readLog(logOf(folder));
+  return byCollection(fold(records)).get(collection) ?? new Map();
+}
+
+const logOf = (folder: string): string => join(folder, "state.log");
 
 /** A folder that others may read or write is refused: what lies in it is for its owner. */
 async function assertPrivate(folder: string): Promise<void> {
