@@ -7,16 +7,20 @@ const HEADER = ["TIME", "PRINCIPAL", "EVENT", "KEY", "RESULT", "ENCLAVE", "CONTE
 const RESULT = HEADER.indexOf("RESULT");
 /** As wide as these may become; the last column has what is left. */
 const MAX_WIDTHS = [19, 32, 28, 36, 28, 20];
+/** As wide as these are in any case, if more lines are to come. */
+const GROWING_WIDTHS = [19, 16, 20, 36, 26, 7];
 const RED = "\u001b[31m";
 const BOLD = "\u001b[1m";
 const PLAIN = "\u001b[0m";
 
 export class AuditTable {
   readonly #color: boolean;
+  readonly #growing: boolean;
   #widths: readonly number[] | undefined;
 
-  constructor(color: boolean) {
+  constructor({ color, growing }: { readonly color: boolean; readonly growing: boolean }) {
     this.#color = color;
+    this.#growing = growing;
   }
 
   /** The lines of these records, with the header before the first ones. */
@@ -28,8 +32,10 @@ export class AuditTable {
   }
 
   #fit(rows: readonly (readonly string[])[]): readonly number[] {
-    const needed = (column: number) => Math.max(...[HEADER, ...rows].map((cells) => cells[column]?.length ?? 0));
-    this.#widths ??= rows.length === 0 ? MAX_WIDTHS : MAX_WIDTHS.map((most, column) => Math.min(most, needed(column)));
+    this.#widths ??= MAX_WIDTHS.map((most, column) => {
+      const needed = Math.max(...[HEADER, ...rows].map((cells) => cells[column]?.length ?? 0));
+      return Math.min(most, Math.max(needed, this.#growing ? (GROWING_WIDTHS[column] ?? 0) : 0));
+    });
     return this.#widths;
   }
 

@@ -43,7 +43,7 @@ export const audit = defineCommand({
     const lines = options.lines === undefined ? undefined : parseLines(options.lines);
     const since = options.since === undefined ? undefined : parseSince(options.since, io.now());
     const source = await auditSource(options, io);
-    const table = new AuditTable(io.color);
+    const table = new AuditTable({ color: io.color, growing: options.follow === true });
     const show = options.json ? jsonLines : (records: readonly AuditRecord[]) => table.format(records);
     const few = since === undefined ? DEFAULT_LINES : Number.MAX_SAFE_INTEGER;
     io.stdout(show(await source.latest({ lines: lines ?? few, since })));

@@ -6,6 +6,7 @@
 import { randomUUID } from "node:crypto";
 import { toHex } from "../../shared/bytes.js";
 import type { AwsError } from "../errors.js";
+import type { Resource } from "../iam/authorization.js";
 import type { IssuedKey } from "../iam/principals.js";
 import type { CallTrace } from "../kms/operation.js";
 import type { AttestedRecipient } from "../kms/recipient.js";
@@ -26,7 +27,8 @@ export interface AuditRecord {
   readonly errorCode?: string;
   readonly errorMessage?: string;
   readonly requestParameters: Readonly<Record<string, unknown>> | null;
-  readonly responseElements: null;
+  /** What a call that changes something answered; null for every other. */
+  readonly responseElements: Readonly<Record<string, unknown>> | null;
   /** `recipient`: what the attestation document says, for calls that carried a verified one. */
   readonly additionalEventData?: { readonly recipient: Readonly<Record<string, string>> };
   readonly requestID: string;
@@ -76,19 +78,13 @@ export function recordOf(call: FinishedCall, home: Home): AuditRecord {
     sourceIPAddress: call.sourceIp,
     userAgent: call.userAgent,
     ...(error === undefined ? {} : { errorCode: error.type, errorMessage: error.message }),
-    requestParameters: requestParameters(trace.parameters),
-    responseElements: null,
+    requestParameters: elements(trace.parameters),
+    responseElements: call.readOnly || error !== undefined ? null : responseElements(trace),
     ...(recipient === undefined ? {} : { additionalEventData: { recipient } }),
     requestID: call.requestId,
     eventID: randomUUID(),
     readOnly: call.readOnly,
-    resources: trace.resources
-      .filter(({ arn }) => arn !== "*")
-      .map(({ arn, accountId }) => ({
-        accountId,
-        type: arn.includes(":alias/") ? "AWS::KMS::Alias" : "AWS::KMS::Key",
-        ARN: arn,
-      })),
+    resources: keysOf(trace).map(({ arn, accountId }) => ({ accountId, type: "AWS::KMS::Key", ARN: arn })),
     eventType: "AwsApiCall",
     managementEvent: true,
     recipientAccountId: trace.resources[0]?.accountId ?? key?.principal.accountId ?? home.accountId,
@@ -111,27 +107,50 @@ function userIdentity(key: IssuedKey | undefined): Readonly<Record<string, unkno
   };
 }
 
-/** The members of the request in CloudTrail's lower camel case, byte strings and what contains them left out. */
-function requestParameters(input: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> | null {
-  const recorded = Object.entries(input).filter(
-    ([name, value]) =>
-      name !== "Recipient" && !name.startsWith("GrantToken") && !(value instanceof Uint8Array) && value !== undefined,
+/** What a call was about, keys before aliases: for CreateKey, which had nothing to name, the key that it made. */
+function keysOf({ resources, answer }: CallTrace): readonly Pick<Resource, "arn" | "accountId">[] {
+  const named = resources.filter(({ arn }) => arn !== "*");
+  const { Arn: arn, AWSAccountId: accountId } = (answer?.KeyMetadata ?? {}) as Partial<Record<string, unknown>>;
+  if (named.length === 0 && typeof arn === "string") return [{ arn, accountId: String(accountId) }];
+  return [...named].sort((a, b) => Number(isAlias(a.arn)) - Number(isAlias(b.arn)));
+}
+
+const isAlias = (arn: string): boolean => arn.includes(":alias/");
+
+/** "Log entries for this operation recorded on or after December 2022 include the key ARN", whatever it answers. */
+function responseElements(trace: CallTrace): Readonly<Record<string, unknown>> | null {
+  const answered = elements(trace.answer ?? {});
+  if (answered !== null && !("keyId" in answered)) return answered;
+  const key = keysOf(trace).find(({ arn }) => !isAlias(arn));
+  return key === undefined ? answered : { ...answered, keyId: key.arn };
+}
+
+/** Capabilities and documents: not byte strings all of them, and not recorded either. */
+const UNRECORDED = new Set(["Recipient", "GrantTokens", "GrantToken"]);
+
+/** Members in CloudTrail's lower camel case, byte strings left out; null if there are none. */
+function elements(members: object): Readonly<Record<string, unknown>> | null {
+  const recorded = Object.entries(members).filter(
+    ([name, value]) => !UNRECORDED.has(name) && !(value instanceof Uint8Array) && value !== undefined,
   );
   if (recorded.length === 0) return null;
-  return camelCase(recorded);
+  return Object.fromEntries(recorded.map(([name, value]) => [camelCase(name), element(value)]));
 }
 
-const camelCase = (members: readonly (readonly [string, unknown])[]): Readonly<Record<string, unknown>> =>
-  Object.fromEntries(members.map(([name, value]) => [name.charAt(0).toLowerCase() + name.slice(1), plain(value)]));
-
-/** Names in a map are the caller's own, and stay as they are. */
-function plain(value: unknown): unknown {
+/** Names that stand in a map are the caller's, and stay as they are. */
+function element(value: unknown): unknown {
   if (value instanceof Map) return Object.fromEntries(value);
-  if (Array.isArray(value)) return value.map(plain);
-  return typeof value === "object" && value !== null && !(value instanceof Date)
-    ? camelCase(Object.entries(value))
-    : value;
+  if (value instanceof Date) return DATE.format(value).replace(/\u202f/g, " ");
+  if (Array.isArray(value)) return value.filter((item) => !(item instanceof Uint8Array)).map(element);
+  return typeof value === "object" && value !== null ? elements(value) : value;
 }
+
+/** `KeyId` becomes `keyId`; `AWSAccountId` stays. */
+const camelCase = (name: string): string =>
+  /^[A-Z](?![A-Z])/.test(name) ? name.charAt(0).toLowerCase() + name.slice(1) : name;
+
+/** As in `Aug 10, 2022, 10:38:27 PM`. */
+const DATE = new Intl.DateTimeFormat("en-US", { dateStyle: "medium", timeStyle: "medium", timeZone: "UTC" });
 
 /** The PCRs that CloudTrail shows (KMS Developer Guide, "AWS CloudTrail entries for Nitro enclaves"). */
 const RECORDED_PCRS: readonly (readonly [number, string])[] = [

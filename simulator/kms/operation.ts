@@ -65,6 +65,7 @@ export interface CallTrace {
   recipient: AttestedRecipient | undefined;
   /** What was asked of the policies, as far as it came. */
   questions: readonly AuthorizationRequest[];
+  answer?: Answer;
 }
 
 export interface OperationDefinition<Input, Subject> {
@@ -118,6 +119,7 @@ export function defineOperation<Input extends CommonInput & Readonly<Record<stri
         assertAuthorized(question);
       }
       const answer = await definition.perform(call, subject);
+      trace.answer = answer;
       if (input.DryRun === true) {
         throw new AwsError(
           "DryRunOperationException",

@@ -1,6 +1,7 @@
 /**
  * The state of the KMS as JSON: whatever its records are made of, whole. What JSON has no form for is an object with one
- * member, whose name begins with `$`. Secrets are wrapped; nothing else about a key is.
+ * member, whose name begins with `$`. Every byte string is wrapped, and every key but public ones: no record has to say what
+ * of it is a secret.
  */
 import { createPrivateKey, createPublicKey, createSecretKey, KeyObject } from "node:crypto";
 import { fromBase64, toBase64, wipe } from "../../shared/bytes.js";
@@ -29,7 +30,7 @@ function encode(value: unknown, wrapping: Wrapping, owner: Owner): Json {
   const inner = (one: unknown): Json => encode(one, wrapping, owner);
   if (Array.isArray(value)) return value.map(inner);
   if (value instanceof Date) return { $date: value.toISOString() };
-  if (value instanceof Uint8Array) return { $bytes: toBase64(value) };
+  if (value instanceof Uint8Array) return { $bytes: wrapped(value, wrapping, owner) };
   if (value instanceof Map) return { $map: [...value].map((entry) => entry.map(inner)) };
   if (value instanceof Set) return { $set: [...value].map(inner) };
   if (value instanceof KeyObject) return encodeKey(value, wrapping, owner);
@@ -62,7 +63,7 @@ const bytes = (content: Json): Uint8Array<ArrayBuffer> => fromBase64(String(cont
 
 const FORMS: ReadonlyMap<string, Form> = new Map<string, Form>([
   ["$date", (content) => new Date(String(content))],
-  ["$bytes", (content) => bytes(content)],
+  ["$bytes", (content, _inner, wrapping, owner) => unwrapped(content, wrapping, owner)],
   ["$map", (content, inner) => new Map(list(content).map((entry) => list(entry).map(inner) as [unknown, unknown]))],
   ["$set", (content, inner) => new Set(list(content).map(inner))],
   ["$publicKey", (content) => createPublicKey({ key: Buffer.from(bytes(content)), format: "der", type: "spki" })],
@@ -74,20 +75,26 @@ const FORMS: ReadonlyMap<string, Form> = new Map<string, Form>([
   ],
 ]);
 
-function encodeKey(key: KeyObject, { masterKey, arn }: Wrapping, owner: Owner): Json {
+function encodeKey(key: KeyObject, wrapping: Wrapping, owner: Owner): Json {
   if (key.type === "public") return { $publicKey: toBase64(key.export({ type: "spki", format: "der" })) };
   const secret = key.type === "secret" ? key.export() : key.export({ type: "pkcs8", format: "der" });
-  const wrapped = toBase64(masterKey.wrap(secret, [arn, ...owner]));
+  const sealed = wrapped(secret, wrapping, owner);
   wipe(secret);
-  return key.type === "secret" ? { $secretKey: wrapped } : { $privateKey: wrapped };
+  return key.type === "secret" ? { $secretKey: sealed } : { $privateKey: sealed };
 }
 
-function opened(content: Json, { masterKey, arn }: Wrapping, owner: Owner, make: (secret: Buffer) => KeyObject) {
-  const secret = Buffer.from(masterKey.unwrap(bytes(content), [arn, ...owner]));
-  const key = make(secret);
+function opened(content: Json, wrapping: Wrapping, owner: Owner, make: (secret: Buffer) => KeyObject) {
+  const secret = unwrapped(content, wrapping, owner);
+  const key = make(Buffer.from(secret.buffer));
   wipe(secret);
   return key;
 }
+
+const wrapped = (secret: Uint8Array, { masterKey, arn }: Wrapping, owner: Owner): string =>
+  toBase64(masterKey.wrap(secret, [arn, ...owner]));
+
+const unwrapped = (content: Json, { masterKey, arn }: Wrapping, owner: Owner): Uint8Array<ArrayBuffer> =>
+  masterKey.unwrap(bytes(content), [arn, ...owner]);
 
 const ownerOf = (id: unknown, name: string): Owner => [typeof id === "string" ? id : "", name];
 const idOf = (value: object): unknown => ("id" in value ? value.id : undefined);

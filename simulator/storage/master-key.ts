@@ -69,7 +69,7 @@ export class MasterKey {
   }
 
   /** Opens what `wrap` gave. @throws StorageError if it was made under another key or binding, or changed */
-  unwrap(wrapped: Uint8Array, binding: readonly string[]): Uint8Array {
+  unwrap(wrapped: Uint8Array, binding: readonly string[]): Uint8Array<ArrayBuffer> {
     const end = Math.max(wrapped.length - TAG_BYTES, NONCE_BYTES);
     try {
       const decipher = createDecipheriv(ALGORITHM, this.#key, wrapped.subarray(0, NONCE_BYTES));
