@@ -1,5 +1,11 @@
 import type { KMSClient } from "@aws-sdk/client-kms";
-import { CreateKeyCommand, DecryptCommand, EncryptCommand, GenerateDataKeyPairCommand } from "@aws-sdk/client-kms";
+import {
+  CreateAliasCommand,
+  CreateKeyCommand,
+  DecryptCommand,
+  EncryptCommand,
+  GenerateDataKeyPairCommand,
+} from "@aws-sdk/client-kms";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { toBase64, toHex, utf8 } from "../../../shared/bytes.js";
 import type { Simulation } from "../../../simulator/simulation.js";
@@ -46,6 +52,31 @@ describe("the audit log", () => {
     });
     expect(last()).not.toHaveProperty("errorCode");
     expect(last()).not.toHaveProperty("additionalEventData");
+  });
+
+  it("has what a call that changes something answered, its key and its alias", async () => {
+    const Tags = [{ TagKey: "Project", TagValue: "x" }];
+    const { KeyMetadata } = await operator.send(new CreateKeyCommand({ Tags }));
+    const { Arn, KeyId: id = "" } = KeyMetadata ?? {};
+    const key = { accountId: simulation.accountId, type: "AWS::KMS::Key", ARN: Arn };
+    expect(last()).toMatchObject({
+      requestParameters: { tags: [{ tagKey: "Project", tagValue: "x" }] },
+      responseElements: {
+        keyMetadata: {
+          AWSAccountId: simulation.accountId,
+          ...{ keyId: id, arn: Arn, creationDate: "Nov 23, 2026, 10:00:00 AM", enabled: true },
+        },
+      },
+      resources: [key],
+      readOnly: false,
+    });
+    await operator.send(new CreateAliasCommand({ AliasName: "alias/records", TargetKeyId: id }));
+    expect(last()).toMatchObject({
+      responseElements: { keyId: Arn },
+      resources: [key, { ...key, ARN: Arn?.replace(`key/${id}`, "alias/records") }],
+    });
+    await errorNameOf(operator.send(new CreateAliasCommand({ AliasName: "alias/records", TargetKeyId: id })));
+    expect(last()).toMatchObject({ errorCode: "AlreadyExistsException", responseElements: null });
   });
 
   it("says what the attestation document said", async () => {
