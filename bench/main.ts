@@ -6,6 +6,7 @@ import { parseArgs } from "node:util";
 import * as authorization from "./authorization.js";
 import * as channels from "./channels.js";
 import * as cms from "./cms.js";
+import * as durability from "./durability.js";
 import * as enclave from "./enclave.js";
 import * as kms from "./kms.js";
 import * as kmsServer from "./kms-server.js";
@@ -15,7 +16,7 @@ import { formatTable, isBelow } from "./table.js";
 import * as verify from "./verify.js";
 import * as vsock from "./vsock.js";
 
-const SUITES = { verify, cms, authorization, policy, kms, "kms-server": kmsServer, channels, enclave, vsock };
+const SUITES = { verify, cms, authorization, policy, kms, "kms-server": kmsServer, durability, channels, enclave, vsock };
 
 const { values, positionals } = parseArgs({
   options: { smoke: { type: "boolean", default: false }, json: { type: "boolean", default: false } },

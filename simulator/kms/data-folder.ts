@@ -19,6 +19,8 @@ export interface DataFolderOptions {
   readonly folder: string;
   /** Beside the folder, with `.master-key` behind its name, if left out. Made if neither is there. */
   readonly masterKeyFile?: string;
+  /** How long the log becomes before it is written anew without what is no longer so; 16 MiB if left out. */
+  readonly compactAtBytes?: number;
 }
 
 export interface DataFolder extends Persistence {
@@ -28,10 +30,11 @@ export interface DataFolder extends Persistence {
 }
 
 /** Opens the folder. @throws StorageError if it is damaged, in use, or its master key is missing or another one */
-export async function openDataFolder({ folder, masterKeyFile }: DataFolderOptions): Promise<DataFolder> {
+export async function openDataFolder(options: DataFolderOptions): Promise<DataFolder> {
+  const { folder, masterKeyFile, compactAtBytes } = options;
   const masterKeyPath = masterKeyFile ?? `${resolve(folder)}.master-key`;
   assertOutside(masterKeyPath, folder);
-  const repository = await openRepository(folder);
+  const repository = await openRepository(folder, compactAtBytes === undefined ? {} : { compactAtBytes });
   try {
     return new LoggedChanges(repository, await masterKeyOf(repository, masterKeyPath));
   } catch (error) {

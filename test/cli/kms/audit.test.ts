@@ -70,7 +70,7 @@ ${keyId}  CreateKey    standard         1       0  $0.000003
 ${keyId}  CreateAlias  standard         1       0  $0.000003
 ${keyId}  Encrypt      standard         1       0  $0.000003
 ${keyId}  Decrypt      standard         0       1  $0.000000
-all                                                             3       1  $0.000009
+all                                                                 3       1  $0.000009
 
 calls after the free tier of each month  $0.000000
 keys (1) and rotations (0), a month      $1.00
@@ -80,12 +80,7 @@ describe("kms cost", () => {
   it.each(["--data=data", "--folder=files"])("%s shows what the calls cost, by key and operation", async (source) => {
     const { exitCode, out } = await run("cost", source);
     expect(exitCode).toBe(0);
-    expect(
-      out
-        .replace(/ +\d (?= +[1-9] {2}\$0\.000000)/, "")
-        .split("\n")
-        .at(-2),
-    ).toBe(costs().split("\n").at(-2));
+    expect(out).toBe(costs());
     const report = JSON.parse((await run("cost", source, "--json")).out);
     expect(report).toMatchObject({
       calls: 3,

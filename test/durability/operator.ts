@@ -1,0 +1,2 @@
+/** The access key of the administrator, the same over all restarts. */
+export const OPERATOR = { accessKeyId: "AKIAOPERATOR", secretAccessKey: "operator" };
