@@ -6,7 +6,7 @@ import { resolve } from "node:path";
 import type { PricedKey } from "../cost/cost-meter.js";
 import { compileKeyPolicy } from "../iam/policy/compile.js";
 import { assertOutside, MasterKey } from "../storage/master-key.js";
-import type { Json, Repository } from "../storage/repository.js";
+import type { Repository } from "../storage/repository.js";
 import { openRepository, readEntries } from "../storage/repository.js";
 import { StorageError } from "../storage/storage-error.js";
 import type { Alias, Change, Persistence } from "./change.js";
@@ -97,16 +97,19 @@ class LoggedChanges implements DataFolder {
         break;
       case "alias-gone":
         this.#repository.delete("alias", change.arn);
+        break;
+      default:
+        unkept(change);
     }
   }
 
   *changes(): Iterable<Change> {
-    for (const [arn, stored] of this.#repository.takeEntries("key")) {
-      yield { kind: "key", key: this.#keyOf(stored, arn) };
+    // Each as `record` put it.
+    for (const stored of this.#take("key")) {
+      const key = stored as Omit<KmsKey, "policy"> & { readonly policy: string };
+      yield { kind: "key", key: { ...key, policy: compileKeyPolicy(key.policy) } };
     }
-    for (const [arn, stored] of this.#repository.takeEntries("alias")) {
-      yield { kind: "alias", alias: fromStored(stored, this.#wrapping(arn)) as Alias }; // as `record` put it
-    }
+    for (const alias of this.#take("alias")) yield { kind: "alias", alias: alias as Alias };
   }
 
   flush(): Promise<void> {
@@ -117,14 +120,18 @@ class LoggedChanges implements DataFolder {
     return this.#repository.close();
   }
 
-  #put(collection: string, arn: string, value: unknown): void {
-    this.#repository.put(collection, arn, toStored(value, this.#wrapping(arn)));
+  #put(collection: string, id: string, value: unknown): void {
+    this.#repository.put(collection, id, toStored(value, this.#wrapping(id)));
   }
 
-  #keyOf(stored: Json, arn: string): KmsKey {
-    const key = fromStored(stored, this.#wrapping(arn)) as Omit<KmsKey, "policy"> & { readonly policy: string };
-    return { ...key, policy: compileKeyPolicy(key.policy) };
+  *#take(collection: string): Iterable<unknown> {
+    for (const [id, stored] of this.#repository.takeEntries(collection)) yield fromStored(stored, this.#wrapping(id));
   }
 
-  #wrapping = (arn: string) => ({ masterKey: this.#masterKey, arn });
+  #wrapping = (record: string) => ({ masterKey: this.#masterKey, record });
+}
+
+/** Unreachable: every kind of change has its case, or this does not compile. */
+function unkept(change: never): never {
+  throw new TypeError(`there is no way to keep ${JSON.stringify(change)}`);
 }

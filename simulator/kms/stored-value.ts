@@ -11,8 +11,8 @@ import type { Json } from "../storage/repository.js";
 /** What secrets are wrapped under, and bound to. */
 export interface Wrapping {
   readonly masterKey: MasterKey;
-  /** The ARN of the key that the secrets belong to. */
-  readonly arn: string;
+  /** The id of the record that the secrets belong to: the ARN of a key. */
+  readonly record: string;
 }
 
 /** The JSON of a value. @throws TypeError for a function and the like: there is no form to keep them in */
@@ -90,11 +90,11 @@ function opened(content: Json, wrapping: Wrapping, owner: Owner, make: (secret: 
   return key;
 }
 
-const wrapped = (secret: Uint8Array, { masterKey, arn }: Wrapping, owner: Owner): string =>
-  toBase64(masterKey.wrap(secret, [arn, ...owner]));
+const wrapped = (secret: Uint8Array, { masterKey, record }: Wrapping, owner: Owner): string =>
+  toBase64(masterKey.wrap(secret, [record, ...owner]));
 
-const unwrapped = (content: Json, { masterKey, arn }: Wrapping, owner: Owner): Uint8Array<ArrayBuffer> =>
-  masterKey.unwrap(bytes(content), [arn, ...owner]);
+const unwrapped = (content: Json, { masterKey, record }: Wrapping, owner: Owner): Uint8Array<ArrayBuffer> =>
+  masterKey.unwrap(bytes(content), [record, ...owner]);
 
 const ownerOf = (id: unknown, name: string): Owner => [typeof id === "string" ? id : "", name];
 const idOf = (value: object): unknown => ("id" in value ? value.id : undefined);

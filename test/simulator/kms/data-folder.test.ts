@@ -14,6 +14,8 @@ import {
   GetKeyPolicyCommand,
   GetPublicKeyCommand,
   PutKeyPolicyCommand,
+  SignCommand,
+  VerifyCommand,
 } from "@aws-sdk/client-kms";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { trustAnchorFromSha256 } from "../../../shared/attestation/trust-anchor.js";
@@ -23,6 +25,7 @@ import { startKms } from "../../../simulator/endpoint/server.js";
 import { compileKeyPolicy } from "../../../simulator/iam/policy/compile.js";
 import { openDataFolder } from "../../../simulator/kms/data-folder.js";
 import type { KmsKey } from "../../../simulator/kms/key.js";
+import { latticeMaterial } from "../../../simulator/kms/lattice-keys.js";
 import { defaultKeyPolicy } from "../../../simulator/kms/operations/key-policies.js";
 import { openRepository } from "../../../simulator/storage/repository.js";
 import { testFolder } from "../../support/folder.js";
@@ -93,6 +96,29 @@ describe("a KMS with a data folder", () => {
     expect((await client.send(new GetPublicKeyCommand({ KeyId: rsa }))).PublicKey).toEqual(PublicKey);
     expect(await errorNameOf(client.send(new GenerateMacCommand(macInput)))).toBe("DisabledException");
     expect(Mac).toHaveLength(32);
+  });
+
+  it.each([
+    ["ECC_NIST_P256", "SIGN_VERIFY", "ECDSA_SHA_256"],
+    ["ECC_SECG_P256K1", "SIGN_VERIFY", "ECDSA_SHA_256"],
+    ["ECC_NIST_EDWARDS25519", "SIGN_VERIFY", "ED25519_SHA_512"],
+    ["RSA_2048", "SIGN_VERIFY", "RSASSA_PSS_SHA_256"],
+    ["ML_DSA_44", "SIGN_VERIFY", "ML_DSA_SHAKE_256"],
+  ] as const)("keeps a key pair of %s", async (KeySpec, KeyUsage, SigningAlgorithm) => {
+    const folder = join(testFolder(), "data");
+    const first = await started(folder);
+    const { KeyMetadata } = await first.client.send(new CreateKeyCommand({ KeySpec, KeyUsage }));
+    const input = { KeyId: KeyMetadata?.KeyId, SigningAlgorithm, Message: Plaintext };
+    const { Signature } = await first.client.send(new SignCommand(input));
+    const { PublicKey } = await first.client.send(new GetPublicKeyCommand(input));
+    await first.close();
+    const { client } = await started(folder);
+    expect((await client.send(new GetPublicKeyCommand(input))).PublicKey).toEqual(PublicKey);
+    const again = await client.send(new SignCommand(input));
+    for (const signature of [Signature, again.Signature]) {
+      const { SignatureValid } = await client.send(new VerifyCommand({ ...input, Signature: signature }));
+      expect(SignatureValid).toBe(true);
+    }
   });
 
   it("has everything that was acknowledged, at whichever byte its log ends", async () => {
@@ -173,6 +199,7 @@ describe("the master key", () => {
       key("00000000-0000-0000-0000-000000000001", [{ kind: "symmetric", id, secret: createSecretKey(secret) }]),
       key("00000000-0000-0000-0000-000000000002", [{ kind: "mac", secret: createSecretKey(secret) }]),
       key("00000000-0000-0000-0000-000000000003", [{ kind: "asymmetric", privateKey, publicKey }]),
+      key("00000000-0000-0000-0000-000000000004", [latticeMaterial("ML_DSA_44", new Uint8Array(secret))]),
     ];
     const first = await openDataFolder({ folder });
     for (const one of keys) first.record({ kind: "key", key: one });
