@@ -1,10 +1,11 @@
 /** Records in named collections, by id, kept in a folder that one process at a time has. */
 import { mkdir, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import type { FolderLock } from "./folder-lock.js";
 import { lockFolder } from "./folder-lock.js";
 import type { JournalOptions } from "./journal.js";
 import { Journal, readLog } from "./journal.js";
+import { syncFolder } from "./log-file.js";
 import { StorageError } from "./storage-error.js";
 
 /** What JSON can say. */
@@ -33,7 +34,7 @@ export async function openRepository(
   folder: string,
   options: Pick<JournalOptions, "compactAtBytes" | "openFile"> = {},
 ): Promise<Repository> {
-  await mkdir(folder, { recursive: true, mode: 0o700 });
+  await makeFolder(resolve(folder));
   await assertPrivate(folder);
   const lock = await lockFolder(folder);
   try {
@@ -43,6 +44,13 @@ export async function openRepository(
     await lock.release();
     throw error;
   }
+}
+
+/** Makes the folder if it is not there, and those that lead to it, all of them on disk before this returns. */
+async function makeFolder(folder: string): Promise<void> {
+  const first = await mkdir(folder, { recursive: true, mode: 0o700 });
+  if (first === undefined) return;
+  for (let made = folder; made.length >= first.length; made = dirname(made)) await syncFolder(dirname(made));
 }
 
 /** The entries of a collection, read without having the folder, also while another process has it. @throws StorageError */
