@@ -248,7 +248,7 @@ function describeCall({
 }: AuditRecord): string {
   const caller = String(userIdentity.arn).replace(/^.*:/, "");
   const context = requestParameters?.encryptionContext;
-  const image = additionalEventData?.recipient.attestationDocumentEnclaveImageDigest;
+  const image = additionalEventData?.recipient?.attestationDocumentEnclaveImageDigest;
   return [
     `${eventName} by ${caller}`,
     typeof context === "object" && context !== null ? `, ${contextText(context)}` : "",

@@ -87,7 +87,7 @@ function keyOf({ requestParameters, resources }: AuditRecord): string {
 
 /** The part of the module id that names the enclave and not its instance. */
 function enclaveOf({ additionalEventData }: AuditRecord): string {
-  const moduleId = additionalEventData?.recipient.attestationDocumentModuleId;
+  const moduleId = additionalEventData?.recipient?.attestationDocumentModuleId;
   return moduleId === undefined ? "-" : moduleId.slice(moduleId.lastIndexOf("-") + 1);
 }
 

@@ -5,12 +5,14 @@
  */
 import { randomUUID } from "node:crypto";
 import { toHex } from "../../shared/bytes.js";
+import type { TlsDetails } from "../endpoint/service.js";
 import type { AwsError } from "../errors.js";
 import type { Resource } from "../iam/authorization.js";
 import type { IssuedKey } from "../iam/principals.js";
 import type { CallTrace } from "../kms/operation.js";
 import type { AttestedRecipient } from "../kms/recipient.js";
 import { isNitroTpm } from "../kms/recipient.js";
+import { camelCase, elements } from "./elements.js";
 
 /** One CloudTrail record; the members that this simulator fills. */
 export interface AuditRecord {
@@ -29,8 +31,7 @@ export interface AuditRecord {
   readonly requestParameters: Readonly<Record<string, unknown>> | null;
   /** What a call that changes something answered; null for every other. */
   readonly responseElements: Readonly<Record<string, unknown>> | null;
-  /** `recipient`: what the attestation document says, for calls that carried a verified one. */
-  readonly additionalEventData?: { readonly recipient: Readonly<Record<string, string>> };
+  readonly additionalEventData?: AdditionalEventData;
   readonly requestID: string;
   readonly eventID: string;
   readonly readOnly: boolean;
@@ -39,6 +40,16 @@ export interface AuditRecord {
   readonly managementEvent: true;
   readonly recipientAccountId: string;
   readonly eventCategory: "Management";
+  readonly tlsDetails?: TlsDetails;
+}
+
+export interface AdditionalEventData {
+  /** What the attestation document says, for calls that carried a verified one. */
+  readonly recipient?: Readonly<Record<string, string>>;
+  /** Of the material that was used. */
+  readonly keyMaterialId?: string;
+  readonly sourceKeyMaterialId?: string;
+  readonly destinationKeyMaterialId?: string;
 }
 
 /** What is known of a call when it has ended. */
@@ -54,6 +65,7 @@ export interface FinishedCall {
   /** Who signed, and for which Region; undefined if the signature did not verify. */
   readonly key?: IssuedKey;
   readonly region?: string;
+  readonly tlsDetails?: TlsDetails | undefined;
   readonly trace: CallTrace;
   readonly error: AwsError | undefined;
 }
@@ -66,8 +78,8 @@ export interface Home {
 
 /** The record of a call. */
 export function recordOf(call: FinishedCall, home: Home): AuditRecord {
-  const { error, key, trace } = call;
-  const recipient = trace.recipient && recipientElement(trace.recipient);
+  const { error, key, trace, tlsDetails } = call;
+  const additionalEventData = additionalData(call);
   return {
     eventVersion: "1.11",
     userIdentity: userIdentity(key),
@@ -78,17 +90,53 @@ export function recordOf(call: FinishedCall, home: Home): AuditRecord {
     sourceIPAddress: call.sourceIp,
     userAgent: call.userAgent,
     ...(error === undefined ? {} : { errorCode: error.type, errorMessage: error.message }),
-    requestParameters: elements(trace.parameters),
+    requestParameters: requestParameters(call),
     responseElements: call.readOnly || error !== undefined ? null : responseElements(trace),
-    ...(recipient === undefined ? {} : { additionalEventData: { recipient } }),
+    ...(Object.keys(additionalEventData).length === 0 ? {} : { additionalEventData }),
     requestID: call.requestId,
     eventID: randomUUID(),
     readOnly: call.readOnly,
     resources: keysOf(trace).map(({ arn, accountId }) => ({ accountId, type: "AWS::KMS::Key", ARN: arn })),
     eventType: "AwsApiCall",
     managementEvent: true,
-    recipientAccountId: trace.resources[0]?.accountId ?? key?.principal.accountId ?? home.accountId,
+    recipientAccountId: recipientAccountId(call) ?? home.accountId,
     eventCategory: "Management",
+    ...(tlsDetails === undefined ? {} : { tlsDetails }),
+  };
+}
+
+/** The key's account; what is refused to callers of another one is in their own log alone. */
+function recipientAccountId({ trace, key, error }: FinishedCall): string | undefined {
+  const caller = key?.principal.accountId;
+  return error?.type === "AccessDeniedException" ? caller : (trace.resources[0]?.accountId ?? caller);
+}
+
+/** Recorded "even if the encryption algorithm wasn't specified in the request". */
+const DEFAULT_PARAMETERS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  Encrypt: { encryptionAlgorithm: "SYMMETRIC_DEFAULT" },
+  Decrypt: { encryptionAlgorithm: "SYMMETRIC_DEFAULT" },
+  ReEncrypt: {
+    sourceEncryptionAlgorithm: "SYMMETRIC_DEFAULT",
+    destinationEncryptionAlgorithm: "SYMMETRIC_DEFAULT",
+  },
+};
+
+function requestParameters({ eventName, trace }: FinishedCall): Readonly<Record<string, unknown>> | null {
+  const given = elements(trace.parameters);
+  const isParsed = Object.keys(trace.parameters).length > 0;
+  const defaults = isParsed ? DEFAULT_PARAMETERS[eventName] : undefined;
+  return defaults === undefined ? given : { ...defaults, ...given };
+}
+
+const MATERIAL_IDS = ["KeyMaterialId", "SourceKeyMaterialId", "DestinationKeyMaterialId"];
+
+function additionalData({ trace, readOnly, error }: FinishedCall): AdditionalEventData {
+  const recipient = trace.recipient && recipientElement(trace.recipient);
+  const answer = readOnly && error === undefined ? (trace.answer ?? {}) : {};
+  const materials = MATERIAL_IDS.filter((name) => typeof answer[name] === "string");
+  return {
+    ...Object.fromEntries(materials.map((name) => [camelCase(name), answer[name]])),
+    ...(recipient === undefined ? {} : { recipient }),
   };
 }
 
@@ -124,33 +172,6 @@ function responseElements(trace: CallTrace): Readonly<Record<string, unknown>> |
   const key = keysOf(trace).find(({ arn }) => !isAlias(arn));
   return key === undefined ? answered : { ...answered, keyId: key.arn };
 }
-
-/** Capabilities and documents: not byte strings all of them, and not recorded either. */
-const UNRECORDED = new Set(["Recipient", "GrantTokens", "GrantToken"]);
-
-/** Members in CloudTrail's lower camel case, byte strings left out; null if there are none. */
-function elements(members: object): Readonly<Record<string, unknown>> | null {
-  const recorded = Object.entries(members).filter(
-    ([name, value]) => !UNRECORDED.has(name) && !(value instanceof Uint8Array) && value !== undefined,
-  );
-  if (recorded.length === 0) return null;
-  return Object.fromEntries(recorded.map(([name, value]) => [camelCase(name), element(value)]));
-}
-
-/** Names that stand in a map are the caller's, and stay as they are. */
-function element(value: unknown): unknown {
-  if (value instanceof Map) return Object.fromEntries(value);
-  if (value instanceof Date) return DATE.format(value).replace(/\u202f/g, " ");
-  if (Array.isArray(value)) return value.filter((item) => !(item instanceof Uint8Array)).map(element);
-  return typeof value === "object" && value !== null ? elements(value) : value;
-}
-
-/** `KeyId` becomes `keyId`; `AWSAccountId` stays. */
-const camelCase = (name: string): string =>
-  /^[A-Z](?![A-Z])/.test(name) ? name.charAt(0).toLowerCase() + name.slice(1) : name;
-
-/** As in `Aug 10, 2022, 10:38:27 PM`. */
-const DATE = new Intl.DateTimeFormat("en-US", { dateStyle: "medium", timeStyle: "medium", timeZone: "UTC" });
 
 /** The PCRs that CloudTrail shows (KMS Developer Guide, "AWS CloudTrail entries for Nitro enclaves"). */
 const RECORDED_PCRS: readonly (readonly [number, string])[] = [

@@ -51,9 +51,9 @@ export class CloudTrail implements Service {
     const now = clock();
     let signature: Signature | undefined;
     const record = (error?: AwsError): void => {
-      const { sourceIp, userAgent } = request;
+      const { sourceIp, userAgent, tlsDetails } = request;
       const names = { eventSource: "cloudtrail.amazonaws.com", eventName: "LookupEvents", readOnly: true };
-      auditLog.append({ ...names, requestId, now, sourceIp, userAgent, ...signature, trace, error });
+      auditLog.append({ ...names, requestId, now, sourceIp, userAgent, tlsDetails, ...signature, trace, error });
     };
     try {
       const isRegion = (name: string) => regions.has(name);

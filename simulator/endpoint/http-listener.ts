@@ -7,6 +7,7 @@ import { createServer } from "node:http";
 import type { Server as SecureServer } from "node:https";
 import { createServer as createSecureServer } from "node:https";
 import { setTimeout as sleep } from "node:timers/promises";
+import { TLSSocket } from "node:tls";
 import type { Clock } from "../clock.js";
 import { AwsError } from "../errors.js";
 import { claimedScopeOf } from "../iam/sigv4.js";
@@ -14,7 +15,7 @@ import { errorReply } from "./aws-json.js";
 import type { Faults } from "./faults.js";
 import type { BodyFailure } from "./request-body.js";
 import { BodyReader } from "./request-body.js";
-import type { AwsReply, Service } from "./service.js";
+import type { AwsReply, Service, TlsDetails } from "./service.js";
 import type { TlsIdentity } from "./tls.js";
 
 export interface ListenerOptions {
@@ -95,7 +96,15 @@ async function replyTo(
   if (fault.reset) return undefined;
   const sourceIp = request.socket.remoteAddress?.replace(/^::ffff:/, "") ?? "";
   const userAgent = headers["user-agent"] ?? "";
-  return service.answer({ method: "POST", target: "/", rawHeaders, body, operation, sourceIp, userAgent, secure });
+  const tlsDetails = tlsDetailsOf(request);
+  const signed = { method: "POST", target: "/", rawHeaders, body };
+  return service.answer({ ...signed, operation, sourceIp, userAgent, secure, tlsDetails });
+}
+
+function tlsDetailsOf({ socket, headers }: IncomingMessage): TlsDetails | undefined {
+  if (!(socket instanceof TLSSocket)) return undefined;
+  const clientProvidedHostHeader = headers.host ?? "";
+  return { tlsVersion: socket.getProtocol() ?? "", cipherSuite: socket.getCipher().name, clientProvidedHostHeader };
 }
 
 const BODY_REFUSALS: Readonly<Record<BodyFailure, () => AwsReply | undefined>> = {

@@ -10,6 +10,14 @@ export interface AwsRequest extends SignedRequest {
   readonly userAgent: string;
   /** Whether it came over TLS. */
   readonly secure: boolean;
+  readonly tlsDetails?: TlsDetails | undefined;
+}
+
+/** `tlsDetails` of a CloudTrail record (CloudTrail User Guide, "CloudTrail record contents"). */
+export interface TlsDetails {
+  readonly tlsVersion: string;
+  readonly cipherSuite: string;
+  readonly clientProvidedHostHeader: string;
 }
 
 export interface AwsReply {

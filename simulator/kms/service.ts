@@ -67,9 +67,10 @@ export class KmsService implements Service {
     const { name, operation } = findOperation(request.operation);
     let signature: Signature | undefined;
     const finish = (error?: AwsError): void => {
-      const { sourceIp, userAgent } = request;
+      const { sourceIp, userAgent, tlsDetails } = request;
       const readOnly = operation?.readOnly ?? true;
-      const call = { eventName: name, readOnly, requestId, now, sourceIp, userAgent, ...signature, trace, error };
+      const from = { sourceIp, userAgent, tlsDetails, ...signature };
+      const call = { eventName: name, readOnly, requestId, now, ...from, trace, error };
       this.#options.auditLog.append(call);
       const { questions } = trace;
       this.#options.decisions.remember({

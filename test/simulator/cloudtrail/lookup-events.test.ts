@@ -4,7 +4,9 @@ import {
   CreateKeyCommand,
   DescribeKeyCommand,
   EncryptCommand,
+  GetKeyPolicyCommand,
   KMSClient,
+  PutKeyPolicyCommand,
 } from "@aws-sdk/client-kms";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { trustAnchorFromSha256 } from "../../../shared/attestation/trust-anchor.js";
@@ -15,6 +17,7 @@ import { lookUpEvents, parseLookupEvents } from "../../../simulator/cloudtrail/l
 import type { SimulatedKms } from "../../../simulator/endpoint/server.js";
 import { startKms } from "../../../simulator/endpoint/server.js";
 import type { AccessKey } from "../../../simulator/iam/principals.js";
+import { ADMINISTRATOR_POLICY } from "../../../simulator/iam/principals.js";
 import { signRequest } from "../../../simulator/iam/sign-request.js";
 import { testFolder } from "../../support/folder.js";
 import { errorNameOf } from "../../support/simulated-kms.js";
@@ -197,6 +200,33 @@ describe("LookupEvents", () => {
     expect((await lookUp({}, { operation: "CloudTrail_20131101.StopLogging" })).body.__type).toBe(
       "UnknownOperationException",
     );
+  });
+
+  it("has a call to a key of another account in the logs of both, and a refused one in the caller's alone", async () => {
+    const guest = kms.principals.addUser({
+      name: "guest",
+      accountId: "777788889999",
+      policies: [ADMINISTRATOR_POLICY],
+    });
+    const calling = clientOf(kms.region, guest);
+    const call = () => errorNameOf(calling.send(new DescribeKeyCommand({ KeyId: arn })));
+    const byGuest = { LookupAttributes: [{ AttributeKey: "Username", AttributeValue: "guest" }] };
+    expect(await call()).toBe("AccessDeniedException");
+    expect(namesOf(await lookUp(byGuest))).toEqual([]);
+    const { Policy = "" } = await client.send(new GetKeyPolicyCommand({ KeyId: keyId }));
+    const document = JSON.parse(Policy);
+    const Statement = [
+      ...document.Statement,
+      { Effect: "Allow", Principal: { AWS: "777788889999" }, Action: "kms:*", Resource: "*" },
+    ];
+    const open = JSON.stringify({ ...document, Statement });
+    await client.send(new PutKeyPolicyCommand({ KeyId: keyId, Policy: open }));
+    expect(await call()).toBe("no error");
+    await client.send(new PutKeyPolicyCommand({ KeyId: keyId, Policy }));
+    calling.destroy();
+    expect(namesOf(await lookUp(byGuest))).toEqual(["DescribeKey"]);
+    const own = kms.principals.addRoot({ accountId: "777788889999" });
+    expect(namesOf(await lookUp(byGuest, { key: own }))).toEqual(["DescribeKey", "DescribeKey"]);
   });
 });
 

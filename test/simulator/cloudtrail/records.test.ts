@@ -5,6 +5,7 @@ import {
   DecryptCommand,
   EncryptCommand,
   GenerateDataKeyPairCommand,
+  ReEncryptCommand,
 } from "@aws-sdk/client-kms";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { toBase64, toHex, utf8 } from "../../../shared/bytes.js";
@@ -43,12 +44,19 @@ describe("the audit log", () => {
       awsRegion: "us-east-1",
       sourceIPAddress: "127.0.0.1",
       userAgent: expect.stringContaining("aws-sdk-js"),
-      requestParameters: { keyId: KeyId, encryptionContext: { tenant: "a" } },
+      requestParameters: {
+        ...{ keyId: KeyId, encryptionContext: { tenant: "a" }, encryptionAlgorithm: "SYMMETRIC_DEFAULT" },
+      },
       responseElements: null,
       readOnly: true,
       resources: [{ accountId: simulation.accountId, type: "AWS::KMS::Key", ARN: KeyId }],
       eventType: "AwsApiCall",
       recipientAccountId: simulation.accountId,
+      tlsDetails: {
+        tlsVersion: "TLSv1.3",
+        cipherSuite: "TLS_AES_256_GCM_SHA384",
+        clientProvidedHostHeader: new URL(simulation.kms.endpoint).host,
+      },
     });
     expect(last()).not.toHaveProperty("errorCode");
     expect(last()).not.toHaveProperty("additionalEventData");
@@ -77,6 +85,18 @@ describe("the audit log", () => {
     });
     await errorNameOf(operator.send(new CreateAliasCommand({ AliasName: "alias/records", TargetKeyId: id })));
     expect(last()).toMatchObject({ errorCode: "AlreadyExistsException", responseElements: null });
+  });
+
+  it("names the materials that were used", async () => {
+    const { CiphertextBlob } = await operator.send(new EncryptCommand({ KeyId, Plaintext }));
+    const { KeyMaterialId } = await operator.send(new DecryptCommand({ CiphertextBlob }));
+    expect(last()?.additionalEventData).toEqual({ keyMaterialId: KeyMaterialId });
+    expect(KeyMaterialId).toMatch(/^[0-9a-f]{64}$/);
+    await operator.send(new ReEncryptCommand({ CiphertextBlob, DestinationKeyId: KeyId }));
+    expect(last()?.additionalEventData).toEqual({
+      sourceKeyMaterialId: KeyMaterialId,
+      destinationKeyMaterialId: KeyMaterialId,
+    });
   });
 
   it("says what the attestation document said", async () => {

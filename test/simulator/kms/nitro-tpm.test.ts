@@ -71,12 +71,10 @@ describe("a document of a NitroTPM", () => {
   it("is in the audit log with its module id and registers", async () => {
     await decrypt(await tpm.attest({ publicKey: spki }));
     const zero = "00".repeat(48);
-    expect(simulation.kms.auditLog.records.at(-1)?.additionalEventData).toEqual({
-      recipient: {
-        attestationDocumentModuleId: tpm.moduleId,
-        attestationDocumentNitroTPMPCR4: toHex(PCR4),
-        ...Object.fromEntries([7, 8, 9, 16, 23].map((index) => [`attestationDocumentNitroTPMPCR${index}`, zero])),
-      },
+    expect(simulation.kms.auditLog.records.at(-1)?.additionalEventData?.recipient).toEqual({
+      attestationDocumentModuleId: tpm.moduleId,
+      attestationDocumentNitroTPMPCR4: toHex(PCR4),
+      ...Object.fromEntries([7, 8, 9, 16, 23].map((index) => [`attestationDocumentNitroTPMPCR${index}`, zero])),
     });
   });
 

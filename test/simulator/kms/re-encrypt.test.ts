@@ -163,6 +163,7 @@ describe("ReEncrypt", () => {
     const record = kms.auditLog.records.at(-1);
     expect(record?.resources.map(({ ARN }) => ARN)).toEqual([source, destination]);
     expect(record?.requestParameters).toEqual({
+      ...{ sourceEncryptionAlgorithm: "SYMMETRIC_DEFAULT", destinationEncryptionAlgorithm: "SYMMETRIC_DEFAULT" },
       ...{ sourceEncryptionContext: OLD, destinationEncryptionContext: NEW, destinationKeyId: destination },
     });
   });
