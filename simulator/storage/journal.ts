@@ -81,10 +81,11 @@ export class Journal {
     return this.#next ?? this.#current;
   }
 
-  /** Commits what is pending and closes the file. */
+  /** Commits what is pending and closes the file. An empty commit is the last: behind it damage to any other is seen. */
   async close(): Promise<void> {
     try {
       await this.flush();
+      await this.#write([]);
     } finally {
       await this.#log.file.close();
     }

@@ -22,9 +22,14 @@ export async function killUnderLoad(
   for (let round = 0; round < kills; round++) {
     const from = acknowledged.keys.length;
     const loaded = await startServer(folder);
-    const loading = load(loaded.client, acknowledged, round);
+    let ended = false;
+    const loading = load(loaded.client, acknowledged, round).finally(() => {
+      ended = true;
+    });
     // Not at a time but at a number of answers, of which each round has another: the load is in the midst of something.
-    while (acknowledged.requestIds.length < (round + 1) * 150 + ((round * 37) % 101)) await new Promise(setImmediate);
+    const wanted = (round + 1) * 150 + ((round * 37) % 101);
+    while (!ended && acknowledged.requestIds.length < wanted) await new Promise(setImmediate);
+    if (ended) throw new Error(`the server ended by itself: ${loaded.errors()}`);
     await loaded.kill();
     await loading;
     const restarted = await startServer(folder);

@@ -1,8 +1,8 @@
 /** Starting and killing the server of these checks. */
-import type { ChildProcess } from "node:child_process";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
+import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { KMSClient } from "@aws-sdk/client-kms";
 import { OPERATOR } from "./operator.js";
@@ -14,6 +14,8 @@ const COMPACT_AT_BYTES = "65536";
 
 export interface ServerProcess {
   readonly client: KMSClient;
+  /** What it has written to stderr. */
+  errors(): string;
   /** SIGKILL; resolves when the process is gone. */
   kill(): Promise<void>;
 }
@@ -25,7 +27,13 @@ export async function startServer(folder: string, maxFileBlocks?: number): Promi
   const limited = ["sh", "-c", `trap '' XFSZ; ulimit -f ${maxFileBlocks}; exec "$@"`, "sh", ...program];
   const [command = "", ...args] = maxFileBlocks === undefined ? program : limited;
   const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"] });
-  const { endpoint } = JSON.parse(await firstLine(child)) as { endpoint: string };
+  let errors = "";
+  child.stderr.on("data", (chunk: Buffer) => {
+    errors += chunk.toString();
+  });
+  const line = await firstLine(child.stdout);
+  if (line === undefined) throw new Error(`the server did not start: ${errors}`);
+  const { endpoint } = JSON.parse(line) as { endpoint: string };
   const client = new KMSClient({ region: "us-east-1", endpoint, credentials: OPERATOR, maxAttempts: 1 });
   const kill = async (): Promise<void> => {
     const gone = once(child, "close");
@@ -33,15 +41,10 @@ export async function startServer(folder: string, maxFileBlocks?: number): Promi
     await gone;
     client.destroy();
   };
-  return { client, kill };
+  return { client, errors: () => errors, kill };
 }
 
-async function firstLine(child: ChildProcess): Promise<string> {
-  let errors = "";
-  child.stderr?.on("data", (chunk: Buffer) => {
-    errors += chunk.toString();
-  });
-  if (child.stdout === null) throw new TypeError("the server's stdout is not a pipe");
-  for await (const line of createInterface({ input: child.stdout })) return line;
-  throw new Error(`the server did not start: ${errors}`);
+async function firstLine(output: Readable): Promise<string | undefined> {
+  for await (const line of createInterface({ input: output })) return line;
+  return undefined;
 }

@@ -117,6 +117,17 @@ describe("a journal", () => {
     expect(readFileSync(path)).toEqual(log);
   });
 
+  it("refuses a log that was closed in good order and damaged in its last record", async () => {
+    const path = newPath();
+    await written(path, '"first"', '"last"');
+    const log = readFileSync(path);
+    const at = log.indexOf('"last"');
+    log.writeUInt8(log.readUInt8(at) ^ 1, at);
+    writeFileSync(path, log);
+    await expect(open(path)).rejects.toThrow("commit 2 cannot be read, and commit 3 behind it can.");
+    expect(readFileSync(path)).toEqual(log);
+  });
+
   it("refuses a file that is no log", async () => {
     const path = newPath();
     writeFileSync(path, "nitro-decrypt log 2\n");
