@@ -168,9 +168,10 @@ const isAlias = (arn: string): boolean => arn.includes(":alias/");
 /** "Log entries for this operation recorded on or after December 2022 include the key ARN", whatever it answers. */
 function responseElements(trace: CallTrace): Readonly<Record<string, unknown>> | null {
   const answered = elements(trace.answer ?? {});
-  if (answered !== null && !("keyId" in answered)) return answered;
   const key = keysOf(trace).find(({ arn }) => !isAlias(arn));
-  return key === undefined ? answered : { ...answered, keyId: key.arn };
+  // CreateKey and ReplicateKey answer the whole metadata of a key.
+  const isMetadata = Object.keys(answered ?? {}).some((name) => /KeyMetadata$/i.test(name));
+  return key === undefined || isMetadata ? answered : { ...answered, keyId: key.arn };
 }
 
 /** The PCRs that CloudTrail shows (KMS Developer Guide, "AWS CloudTrail entries for Nitro enclaves"). */

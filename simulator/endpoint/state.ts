@@ -5,6 +5,7 @@ import { AuditLog } from "../cloudtrail/audit-log.js";
 import type { Home } from "../cloudtrail/records.js";
 import type { DataFolderOptions } from "../kms/data-folder.js";
 import { openDataFolder } from "../kms/data-folder.js";
+import type { RegionsOptions } from "../kms/regions.js";
 import { Regions } from "../kms/regions.js";
 
 export interface DataOptions extends DataFolderOptions {
@@ -21,14 +22,19 @@ export interface State {
 /** Where in a data folder the audit records are. */
 export const auditFolderOf = (folder: string): string => join(folder, "audit");
 
-/** The state that is in the folder; an empty one without a folder. @throws StorageError */
-export async function openState(home: Home, data: DataOptions | undefined): Promise<State> {
+export interface StateOptions extends Omit<RegionsOptions, "persistence"> {
+  readonly data?: DataOptions | undefined;
+}
+
+/** The state that is in the data folder; an empty one without such a folder. @throws StorageError */
+export async function openState(home: Home, { data, ...options }: StateOptions): Promise<State> {
   if (data === undefined) {
-    return { regions: new Regions(home.region), auditLog: new AuditLog(home), close: async () => undefined };
+    const close = async (): Promise<void> => undefined;
+    return { regions: new Regions(home.region, options), auditLog: new AuditLog(home), close };
   }
   const folder = await openDataFolder(data);
   try {
-    const regions = new Regions(home.region, folder);
+    const regions = new Regions(home.region, { ...options, persistence: folder });
     for (const change of folder.changes()) regions.restore(change);
     const file = new AuditFile(auditFolderOf(data.folder), data.auditBytes);
     const close = async (): Promise<void> => {

@@ -10,6 +10,7 @@ import type { Repository } from "../storage/repository.js";
 import { openRepository, readEntries } from "../storage/repository.js";
 import { StorageError } from "../storage/storage-error.js";
 import type { Alias, Change, Persistence } from "./change.js";
+import type { Grant } from "./grant.js";
 import type { KmsKey } from "./key.js";
 import { fromStored, toStored } from "./stored-value.js";
 
@@ -98,6 +99,12 @@ class LoggedChanges implements DataFolder {
       case "alias-gone":
         this.#repository.delete("alias", change.arn);
         break;
+      case "grant":
+        this.#put("grant", change.grant.grantId, change.grant);
+        break;
+      case "grant-gone":
+        this.#repository.delete("grant", change.grantId);
+        break;
       default:
         unkept(change);
     }
@@ -110,6 +117,7 @@ class LoggedChanges implements DataFolder {
       yield { kind: "key", key: { ...key, policy: compileKeyPolicy(key.policy) } };
     }
     for (const alias of this.#take("alias")) yield { kind: "alias", alias: alias as Alias };
+    for (const grant of this.#take("grant")) yield { kind: "grant", grant: grant as Grant };
   }
 
   flush(): Promise<void> {

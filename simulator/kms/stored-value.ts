@@ -11,7 +11,7 @@ import type { Json } from "../storage/repository.js";
 /** What secrets are wrapped under, and bound to. */
 export interface Wrapping {
   readonly masterKey: MasterKey;
-  /** The id of the record that the secrets belong to: the ARN of a key. */
+  /** The id of the record that the secrets belong to: the ARN of a key, or the id of a grant. */
   readonly record: string;
 }
 

@@ -1,11 +1,13 @@
 import type { KMSClient } from "@aws-sdk/client-kms";
 import {
   CreateAliasCommand,
+  CreateGrantCommand,
   CreateKeyCommand,
   DecryptCommand,
   EncryptCommand,
   GenerateDataKeyPairCommand,
   ReEncryptCommand,
+  RetireGrantCommand,
 } from "@aws-sdk/client-kms";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { toBase64, toHex, utf8 } from "../../../shared/bytes.js";
@@ -85,6 +87,20 @@ describe("the audit log", () => {
     });
     await errorNameOf(operator.send(new CreateAliasCommand({ AliasName: "alias/records", TargetKeyId: id })));
     expect(last()).toMatchObject({ errorCode: "AlreadyExistsException", responseElements: null });
+  });
+
+  it("has a grant's id and key, and never its token", async () => {
+    const GranteePrincipal = simulation.roleArn;
+    const terms = { KeyId, GranteePrincipal, Operations: ["Decrypt" as const] };
+    const { GrantId, GrantToken = "" } = await operator.send(new CreateGrantCommand(terms));
+    expect(last()).toMatchObject({
+      requestParameters: { keyId: KeyId, granteePrincipal: GranteePrincipal, operations: ["Decrypt"] },
+      responseElements: { grantId: GrantId, keyId: KeyId },
+    });
+    await operator.send(new RetireGrantCommand({ GrantToken }));
+    expect(last()?.eventName).toBe("RetireGrant");
+    expect(GrantToken).not.toBe("");
+    expect(JSON.stringify(simulation.kms.auditLog.records)).not.toContain(GrantToken);
   });
 
   it("names the materials that were used", async () => {

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import type { CreateKeyCommandInput, KMSClient } from "@aws-sdk/client-kms";
 import {
   CreateAliasCommand,
+  CreateGrantCommand,
   CreateKeyCommand,
   DecryptCommand,
   DescribeKeyCommand,
@@ -13,7 +14,9 @@ import {
   GenerateMacCommand,
   GetKeyPolicyCommand,
   GetPublicKeyCommand,
+  ListGrantsCommand,
   PutKeyPolicyCommand,
+  RevokeGrantCommand,
   SignCommand,
   VerifyCommand,
 } from "@aws-sdk/client-kms";
@@ -119,6 +122,34 @@ describe("a KMS with a data folder", () => {
       const { SignatureValid } = await client.send(new VerifyCommand({ ...input, Signature: signature }));
       expect(SignatureValid).toBe(true);
     }
+  });
+
+  it("keeps grants, whose tokens stay good, and forgets those that were revoked", async () => {
+    const folder = join(testFolder(), "data");
+    const first = await started(folder);
+    const { KeyMetadata } = await first.client.send(new CreateKeyCommand({}));
+    const KeyId = KeyMetadata?.Arn;
+    const grant = {
+      ...{ KeyId, GranteePrincipal: "arn:aws:iam::111122223333:user/alice" },
+      Operations: ["Encrypt" as const],
+      Constraints: { EncryptionContextSubset: { $date: "a" } },
+    };
+    const { GrantToken = "" } = await first.client.send(new CreateGrantCommand({ ...grant, Name: "kept" }));
+    const { GrantId } = await first.client.send(new CreateGrantCommand({ ...grant, Name: "revoked" }));
+    await first.client.send(new RevokeGrantCommand({ KeyId, GrantId }));
+    const before = (await first.client.send(new ListGrantsCommand({ KeyId }))).Grants;
+    await first.close();
+
+    const { kms, client } = await started(folder);
+    const after = (await client.send(new ListGrantsCommand({ KeyId }))).Grants;
+    expect(after).toEqual(before);
+    expect(after?.map(({ Name }) => Name)).toEqual(["kept"]);
+    const alice = kmsClient(kms, clock, kms.principals.addUser({ name: "alice" }));
+    const input = { KeyId, Plaintext, EncryptionContext: { $date: "a" } };
+    expect(await errorNameOf(alice.send(new EncryptCommand({ ...input, GrantTokens: [GrantToken] })))).toBe("no error");
+    const { EncryptionContext: _, ...without } = input;
+    expect(await errorNameOf(alice.send(new EncryptCommand(without)))).toBe("AccessDeniedException");
+    alice.destroy();
   });
 
   it("has everything that was acknowledged, at whichever byte its log ends", async () => {
