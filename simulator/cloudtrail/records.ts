@@ -66,9 +66,12 @@ export interface FinishedCall {
   readonly key?: IssuedKey;
   readonly region?: string;
   readonly tlsDetails?: TlsDetails | undefined;
-  readonly trace: CallTrace;
+  readonly trace: RecordedTrace;
   readonly error: AwsError | undefined;
 }
+
+/** What a record has of the trace of a call. */
+export type RecordedTrace = Pick<CallTrace, "parameters" | "resources" | "recipient" | "answer">;
 
 /** Whose log it is: calls that nobody can be held to are recorded here. */
 export interface Home {
@@ -156,7 +159,7 @@ function userIdentity(key: IssuedKey | undefined): Readonly<Record<string, unkno
 }
 
 /** What a call was about, keys before aliases: for CreateKey, which had nothing to name, the key that it made. */
-function keysOf({ resources, answer }: CallTrace): readonly Pick<Resource, "arn" | "accountId">[] {
+function keysOf({ resources, answer }: RecordedTrace): readonly Pick<Resource, "arn" | "accountId">[] {
   const named = resources.filter(({ arn }) => arn !== "*");
   const { Arn: arn, AWSAccountId: accountId } = (answer?.KeyMetadata ?? {}) as Partial<Record<string, unknown>>;
   if (named.length === 0 && typeof arn === "string") return [{ arn, accountId: String(accountId) }];
@@ -166,7 +169,7 @@ function keysOf({ resources, answer }: CallTrace): readonly Pick<Resource, "arn"
 const isAlias = (arn: string): boolean => arn.includes(":alias/");
 
 /** "Log entries for this operation recorded on or after December 2022 include the key ARN", whatever it answers. */
-function responseElements(trace: CallTrace): Readonly<Record<string, unknown>> | null {
+function responseElements(trace: RecordedTrace): Readonly<Record<string, unknown>> | null {
   const answered = elements(trace.answer ?? {});
   const key = keysOf(trace).find(({ arn }) => !isAlias(arn));
   // CreateKey and ReplicateKey answer the whole metadata of a key.

@@ -8,11 +8,11 @@ import { assertAuthorized } from "../iam/authorization.js";
 import type { Principals } from "../iam/principals.js";
 import type { Signature } from "../iam/sigv4.js";
 import { verifySignature } from "../iam/sigv4.js";
-import type { CallTrace } from "../kms/operation.js";
 import type { Regions } from "../kms/regions.js";
 import { callerConditions } from "../kms/service.js";
 import type { AuditLog } from "./audit-log.js";
 import { lookUpEvents, parseLookupEvents } from "./lookup-events.js";
+import type { RecordedTrace } from "./records.js";
 
 export interface CloudTrailOptions {
   readonly auditLog: AuditLog;
@@ -35,7 +35,7 @@ export class CloudTrail implements Service {
   /** Answers a request, and records it as CloudTrail records its own operations. Never rejects. */
   async answer(request: AwsRequest): Promise<AwsReply> {
     const requestId = randomUUID();
-    const trace: CallTrace = { parameters: {}, resources: [], recipient: undefined };
+    const trace: RecordedTrace = { parameters: {}, resources: [], recipient: undefined };
     try {
       const page = await this.#lookUp(request, requestId, trace);
       return jsonReply(requestId, JSON.stringify(page));
@@ -46,7 +46,7 @@ export class CloudTrail implements Service {
     }
   }
 
-  async #lookUp(request: AwsRequest, requestId: string, trace: CallTrace) {
+  async #lookUp(request: AwsRequest, requestId: string, trace: RecordedTrace) {
     const { auditLog, principals, regions, clock } = this.#options;
     const now = clock();
     let signature: Signature | undefined;
