@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import { CreateKeyCommand, DescribeKeyCommand } from "@aws-sdk/client-kms";
 import { readForwards, START } from "../../simulator/cloudtrail/audit-segments.js";
+import type { ServerProcess } from "./process.js";
 import { startServer } from "./process.js";
 import type { Acknowledged } from "./workload.js";
 import { load, verify } from "./workload.js";
@@ -21,24 +22,31 @@ export async function killUnderLoad(
   const acknowledged: Acknowledged = { keys: [], requestIds: [] };
   for (let round = 0; round < kills; round++) {
     const from = acknowledged.keys.length;
-    const loaded = await startServer(folder);
-    let ended = false;
-    const loading = load(loaded.client, acknowledged, round).finally(() => {
-      ended = true;
-    });
-    // Not at a time but at a number of answers, of which each round has another: the load is in the midst of something.
-    const wanted = (round + 1) * 150 + ((round * 37) % 101);
-    while (!ended && acknowledged.requestIds.length < wanted) await new Promise(setImmediate);
-    if (ended) throw new Error(`the server ended by itself: ${loaded.errors()}`);
-    await loaded.kill();
-    await loading;
-    const restarted = await startServer(folder);
-    const verified = await verify(restarted.client, acknowledged, { from, all: round === kills - 1 });
-    await restarted.kill();
+    await loadAndKill(folder, acknowledged, round);
+    const verified = await withServer(folder, ({ client }) =>
+      verify(client, acknowledged, { from, all: round === kills - 1 }),
+    );
     progress(`kill ${round + 1}: ${acknowledged.keys.length - from} keys acknowledged, ${verified} verified`);
   }
   await verifyAudit(join(folder, "audit"), acknowledged.requestIds);
   return { kills, acknowledgedKeys: acknowledged.keys.length, acknowledgedCalls: acknowledged.requestIds.length };
+}
+
+async function loadAndKill(folder: string, acknowledged: Acknowledged, round: number): Promise<void> {
+  // Not at a time but at a number of answers, of which each round has another: the load is in the midst of something.
+  const wanted = (round + 1) * 150 + ((round * 37) % 101);
+  let loading: Promise<void> = Promise.resolve();
+  await withServer(folder, async ({ client, errors }) => {
+    let ended = false;
+    loading = load(client, acknowledged, round).finally(() => {
+      ended = true;
+    });
+    while (!ended && acknowledged.requestIds.length < wanted) await new Promise(setImmediate);
+    if (!ended) return;
+    await loading;
+    throw new Error(`the server ended by itself: ${errors()}`);
+  });
+  await loading;
 }
 
 async function verifyAudit(folder: string, requestIds: readonly string[]): Promise<void> {
@@ -53,19 +61,27 @@ async function verifyAudit(folder: string, requestIds: readonly string[]): Promi
 /** Fills a disk; returns how many keys were acknowledged before it was full, all of which are there afterwards. */
 export async function fillDisk(folder: string): Promise<number> {
   const arns: string[] = [];
-  const limited = await startServer(folder, 100);
-  let refusal: unknown;
-  while (refusal === undefined) {
-    try {
-      arns.push((await limited.client.send(new CreateKeyCommand({}))).KeyMetadata?.Arn ?? "");
-    } catch (error) {
-      refusal = error;
-    }
-  }
+  const createUntilRefused = async ({ client }: ServerProcess): Promise<void> => {
+    for (;;) arns.push((await client.send(new CreateKeyCommand({}))).KeyMetadata?.Arn ?? "");
+  };
+  const refusal: unknown = await withServer(folder, createUntilRefused, 100).catch((error: unknown) => error);
   if (!(refusal instanceof Error) || refusal.name !== "KMSInternalException") throw refusal;
-  await limited.kill();
-  const restarted = await startServer(folder);
-  for (const KeyId of arns) await restarted.client.send(new DescribeKeyCommand({ KeyId }));
-  await restarted.kill();
+  await withServer(folder, async ({ client }) => {
+    for (const KeyId of arns) await client.send(new DescribeKeyCommand({ KeyId }));
+  });
   return arns.length;
+}
+
+/** A server for as long as `use` takes, however that ends. */
+async function withServer<Result>(
+  folder: string,
+  use: (server: ServerProcess) => Promise<Result>,
+  maxFileBlocks?: number,
+): Promise<Result> {
+  const server = await startServer(folder, maxFileBlocks);
+  try {
+    return await use(server);
+  } finally {
+    await server.kill();
+  }
 }

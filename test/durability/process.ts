@@ -36,9 +36,11 @@ export async function startServer(folder: string, maxFileBlocks?: number): Promi
   const { endpoint } = JSON.parse(line) as { endpoint: string };
   const client = new KMSClient({ region: "us-east-1", endpoint, credentials: OPERATOR, maxAttempts: 1 });
   const kill = async (): Promise<void> => {
-    const gone = once(child, "close");
-    child.kill("SIGKILL");
-    await gone;
+    if (child.exitCode === null && child.signalCode === null) {
+      const gone = once(child, "close");
+      child.kill("SIGKILL");
+      await gone;
+    }
     client.destroy();
   };
   return { client, errors: () => errors, kill };
