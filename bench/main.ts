@@ -16,7 +16,18 @@ import { formatTable, isBelow } from "./table.js";
 import * as verify from "./verify.js";
 import * as vsock from "./vsock.js";
 
-const SUITES = { verify, cms, authorization, policy, kms, "kms-server": kmsServer, durability, channels, enclave, vsock };
+const SUITES = {
+  verify,
+  cms,
+  authorization,
+  policy,
+  kms,
+  "kms-server": kmsServer,
+  durability,
+  channels,
+  enclave,
+  vsock,
+};
 
 const { values, positionals } = parseArgs({
   options: { smoke: { type: "boolean", default: false }, json: { type: "boolean", default: false } },

@@ -92,7 +92,7 @@ export class CostMeter {
 
 /** A key that is pending deletion costs nothing. */
 function monthly(keys: Iterable<PricedKey>): CostReport["keys"] {
-  const priced = [...keys].filter(({ state }) => state !== "PendingDeletion");
+  const priced = [...keys].filter(({ state }) => !/^Pending(Replica)?Deletion$/.test(state));
   const rotations = sum(priced.map(({ materials }) => Math.min(Math.max(materials.length - 1, 0), PRICED_ROTATIONS)));
   return { count: priced.length, rotations, pricePerMonth: (priced.length + rotations) * KEY_MONTH_PRICE };
 }

@@ -29,7 +29,7 @@ import { compileKeyPolicy } from "../../../simulator/iam/policy/compile.js";
 import { openDataFolder } from "../../../simulator/kms/data-folder.js";
 import type { KmsKey } from "../../../simulator/kms/key.js";
 import { latticeMaterial } from "../../../simulator/kms/lattice-keys.js";
-import { defaultKeyPolicy } from "../../../simulator/kms/operations/key-policies.js";
+import { defaultKeyPolicy } from "../../../simulator/kms/operations/policy-documents.js";
 import { openRepository } from "../../../simulator/storage/repository.js";
 import { testFolder } from "../../support/folder.js";
 import { errorNameOf, kmsClient } from "../../support/simulated-kms.js";
