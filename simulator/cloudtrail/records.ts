@@ -160,7 +160,7 @@ function userIdentity(key: IssuedKey | undefined): Readonly<Record<string, unkno
 
 /** What a call was about, keys before aliases: for CreateKey, which had nothing to name, the key that it made. */
 function keysOf({ resources, answer }: RecordedTrace): readonly Pick<Resource, "arn" | "accountId">[] {
-  const named = resources.filter(({ arn }) => arn !== "*");
+  const named = resources.filter(({ arn }) => !arn.endsWith("*"));
   const { Arn: arn, AWSAccountId: accountId } = (answer?.KeyMetadata ?? {}) as Partial<Record<string, unknown>>;
   if (named.length === 0 && typeof arn === "string") return [{ arn, accountId: String(accountId) }];
   return [...named].sort((a, b) => Number(isAlias(a.arn)) - Number(isAlias(b.arn)));

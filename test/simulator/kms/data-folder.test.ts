@@ -66,7 +66,7 @@ describe("a KMS with a data folder", () => {
     const first = await started(folder);
     const create = async (input: CreateKeyCommandInput) =>
       (await first.client.send(new CreateKeyCommand(input))).KeyMetadata?.Arn ?? "";
-    const symmetric = await create({ Description: "é", Tags: [{ TagKey: "project", TagValue: "$date" }] });
+    const symmetric = await create({ Description: "é", Tags: [{ TagKey: "project", TagValue: "a:b" }] });
     const mac = await create({ KeySpec: "HMAC_256", KeyUsage: "GENERATE_VERIFY_MAC" });
     const rsa = await create({ KeySpec: "RSA_2048", KeyUsage: "ENCRYPT_DECRYPT" });
     await first.client.send(new CreateAliasCommand({ AliasName: "alias/a", TargetKeyId: symmetric }));
