@@ -54,7 +54,7 @@ async function started(folder: string, options: Partial<KmsOptions> = {}) {
 /** What a client can see of a key and can do with it. */
 async function observed(client: KMSClient, KeyId: string) {
   const { KeyMetadata } = await client.send(new DescribeKeyCommand({ KeyId }));
-  const { Policy } = await client.send(new GetKeyPolicyCommand({ KeyId }));
+  const { Policy } = await client.send(new GetKeyPolicyCommand({ KeyId: KeyMetadata?.KeyId }));
   return { KeyMetadata, Policy };
 }
 
@@ -161,14 +161,12 @@ describe("a KMS with a data folder", () => {
     const state = { keys: 0, aliases: 0 };
     const acknowledge = () => acknowledged.push({ bytes: statSync(log).size, ...state });
     acknowledge();
-    for (let i = 0; i < 2; i++) {
-      const { KeyMetadata } = await client.send(new CreateKeyCommand({ Description: `key ${i}` }));
-      state.keys += 1;
-      acknowledge();
-      await client.send(new CreateAliasCommand({ AliasName: `alias/${i}`, TargetKeyId: KeyMetadata?.KeyId }));
-      state.aliases += 1;
-      acknowledge();
-    }
+    const { KeyMetadata } = await client.send(new CreateKeyCommand({}));
+    state.keys += 1;
+    acknowledge();
+    await client.send(new CreateAliasCommand({ AliasName: "alias/a", TargetKeyId: KeyMetadata?.KeyId }));
+    state.aliases += 1;
+    acknowledge();
     await close();
     const whole = readFileSync(log);
     for (let length = acknowledged[0]?.bytes ?? 0; length <= whole.length; length++) {
