@@ -4,7 +4,7 @@
  */
 import { resolve } from "node:path";
 import type { PricedKey } from "../cost/cost-meter.js";
-import { compileKeyPolicy } from "../iam/policy/compile.js";
+import { sharedKeyPolicy } from "../iam/policy/shared-policies.js";
 import { assertOutside, MasterKey } from "../storage/master-key.js";
 import type { Repository } from "../storage/repository.js";
 import { openRepository, readEntries } from "../storage/repository.js";
@@ -114,7 +114,7 @@ class LoggedChanges implements DataFolder {
     // Each as `record` put it.
     for (const stored of this.#take("key")) {
       const key = stored as Omit<KmsKey, "policy"> & { readonly policy: string };
-      yield { kind: "key", key: { ...key, policy: compileKeyPolicy(key.policy) } };
+      yield { kind: "key", key: { ...key, policy: sharedKeyPolicy(key.policy) } };
     }
     for (const alias of this.#take("alias")) yield { kind: "alias", alias: alias as Alias };
     for (const grant of this.#take("grant")) yield { kind: "grant", grant: grant as Grant };
