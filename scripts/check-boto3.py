@@ -139,8 +139,12 @@ refused("ListRetirableGrants wants a principal", "InvalidArnException", "", kms.
 kms.revoke_grant(KeyId=arn, GrantId=grant["GrantId"])
 check("RevokeGrant ends it", kms.list_grants(KeyId=arn)["Grants"] == [])
 refused("RevokeGrant does not find it again", "NotFoundException", "", kms.revoke_grant, KeyId=arn, GrantId=grant["GrantId"])
-retired = kms.create_grant(KeyId=arn, GranteePrincipal=role, Operations=["Decrypt"])
-kms.retire_grant(KeyId=arn, GrantId=retired["GrantId"])
+bound = {"EncryptionContextSubset": context}
+retired = kms.create_grant(KeyId=arn, GranteePrincipal=role, Operations=["Decrypt"], Constraints=bound)
+check("ListGrants shows the constraints", kms.list_grants(KeyId=arn, GranteePrincipal=role)["Grants"][0]["Constraints"] == bound)
+check("DescribeKey takes a grant token", kms.describe_key(KeyId=arn, GrantTokens=[retired["GrantToken"]])["KeyMetadata"]["Arn"] == arn)
+refused("DescribeKey takes no other token", "InvalidGrantTokenException", "", kms.describe_key, KeyId=arn, GrantTokens=["unknown"])
+kms.retire_grant(GrantToken=retired["GrantToken"])
 check("RetireGrant ends it", kms.list_grants(KeyId=arn)["Grants"] == [])
 refused("RetireGrant does not find it again", "NotFoundException", "", kms.retire_grant, KeyId=arn, GrantId=retired["GrantId"])
 
