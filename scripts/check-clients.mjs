@@ -11,7 +11,8 @@ import { fileURLToPath } from "node:url";
 import { startSimulation } from "../dist/simulator/index.js";
 
 const INSTALL_TIMEOUT_MS = 180_000;
-const CHECK_TIMEOUT_MS = 120_000;
+/** The AWS CLI starts some hundred times. */
+const CHECK_TIMEOUT_MS = 300_000;
 
 const say = (line) => process.stdout.write(`${line}\n`);
 

@@ -38,13 +38,44 @@ export interface Page<Item> {
 
 /** The page of a list that is asked for. @throws AwsError InvalidMarkerException */
 export function pageOf<Item>({ Limit, Marker }: PageRequest, listing: Listing<Item>): Page<Item> {
-  const { items, idOf, limits } = listing;
-  const after = Marker === undefined ? "" : openMarker(listing.name, Marker);
-  const rest = [...items].filter((item) => idOf(item) > after).sort((a, b) => (idOf(a) < idOf(b) ? -1 : 1));
-  const page = rest.slice(0, Math.min(Limit ?? limits.usual, limits.most));
+  const { name, limits } = listing;
+  const after = Marker === undefined ? "" : openMarker(name, Marker);
+  const length = Math.min(Limit ?? limits.usual, limits.most);
+  const found = firstBehind(after, length + 1, listing);
+  const page = found.slice(0, length);
+  const items = page.map(({ item }) => item);
   const last = page.at(-1);
-  if (last === undefined || page.length === rest.length) return { items: page, members: { Truncated: false } };
-  return { items: page, members: { Truncated: true, NextMarker: sealMarker(listing.name, idOf(last)) } };
+  if (last === undefined || page.length === found.length) return { items, members: { Truncated: false } };
+  return { items, members: { Truncated: true, NextMarker: sealMarker(name, last.id) } };
+}
+
+interface Placed<Item> {
+  readonly id: string;
+  readonly item: Item;
+}
+
+/** The first `count` items behind `after`, in order. In one pass, for lists are long and pages short. */
+function firstBehind<Item>(after: string, count: number, { items, idOf }: Listing<Item>): readonly Placed<Item>[] {
+  const found: Placed<Item>[] = [];
+  for (const item of items) {
+    const id = idOf(item);
+    const last = found.length < count ? undefined : found.at(-1);
+    if (id <= after || (last !== undefined && id > last.id)) continue;
+    found.splice(placeOf(id, found), 0, { id, item });
+    if (found.length > count) found.pop();
+  }
+  return found;
+}
+
+/** Where `id` belongs in an ordered list. */
+function placeOf(id: string, ordered: readonly Placed<unknown>[]): number {
+  let [low, high] = [0, ordered.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((ordered[middle]?.id ?? "") < id) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 const DIGEST_BYTES = 16;
