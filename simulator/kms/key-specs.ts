@@ -1,6 +1,6 @@
 /**
- * Key specs, usages and algorithms: the enums of the KMS service model, in its order (they decide what is a validation
- * error), and which of them go together (KMS Developer Guide, "Key spec reference").
+ * Key specs, usages and algorithms: the enums of the KMS service model, which decide what is a validation error, in the
+ * order in which its errors list them, and which of them go together (KMS Developer Guide, "Key spec reference").
  */
 
 /** The specs that CreateKey's deprecated CustomerMasterKeySpec knows. */
@@ -21,11 +21,23 @@ export const CUSTOMER_MASTER_KEY_SPECS = [
 ] as const;
 
 export const KEY_SPECS = [
-  ...CUSTOMER_MASTER_KEY_SPECS,
+  "RSA_2048",
+  "RSA_3072",
+  "RSA_4096",
+  "ECC_NIST_P256",
+  "ECC_NIST_P384",
+  "ECC_NIST_P521",
+  "ECC_SECG_P256K1",
+  "ECC_NIST_EDWARDS25519",
+  "SYMMETRIC_DEFAULT",
+  "HMAC_224",
+  "HMAC_256",
+  "HMAC_384",
+  "HMAC_512",
+  "SM2",
   "ML_DSA_44",
   "ML_DSA_65",
   "ML_DSA_87",
-  "ECC_NIST_EDWARDS25519",
   "ML_KEM_512",
   "ML_KEM_768",
   "ML_KEM_1024",
@@ -33,8 +45,8 @@ export const KEY_SPECS = [
 export type KeySpec = (typeof KEY_SPECS)[number];
 
 export const KEY_USAGES = [
-  "SIGN_VERIFY",
   "ENCRYPT_DECRYPT",
+  "SIGN_VERIFY",
   "GENERATE_VERIFY_MAC",
   "KEY_AGREEMENT",
   "ENCAPSULATE_DECAPSULATE",
@@ -57,7 +69,7 @@ export const DATA_KEY_PAIR_SPECS = [
 ] as const;
 export type DataKeyPairSpec = (typeof DATA_KEY_PAIR_SPECS)[number];
 
-export const ENCRYPTION_ALGORITHMS = ["SYMMETRIC_DEFAULT", "RSAES_OAEP_SHA_1", "RSAES_OAEP_SHA_256", "SM2PKE"] as const;
+export const ENCRYPTION_ALGORITHMS = ["RSAES_OAEP_SHA_1", "RSAES_OAEP_SHA_256", "SM2PKE", "SYMMETRIC_DEFAULT"] as const;
 export type EncryptionAlgorithm = (typeof ENCRYPTION_ALGORITHMS)[number];
 
 export const SIGNING_ALGORITHMS = [
@@ -70,14 +82,14 @@ export const SIGNING_ALGORITHMS = [
   "ECDSA_SHA_256",
   "ECDSA_SHA_384",
   "ECDSA_SHA_512",
-  "SM2DSA",
-  "ML_DSA_SHAKE_256",
   "ED25519_SHA_512",
   "ED25519_PH_SHA_512",
+  "SM2DSA",
+  "ML_DSA_SHAKE_256",
 ] as const;
 export type SigningAlgorithm = (typeof SIGNING_ALGORITHMS)[number];
 
-export const MAC_ALGORITHMS = ["HMAC_SHA_224", "HMAC_SHA_256", "HMAC_SHA_384", "HMAC_SHA_512"] as const;
+export const MAC_ALGORITHMS = ["HMAC_SHA_384", "HMAC_SHA_256", "HMAC_SHA_224", "HMAC_SHA_512"] as const;
 export type MacAlgorithm = (typeof MAC_ALGORITHMS)[number];
 
 export const KEY_AGREEMENT_ALGORITHMS = ["ECDH"] as const;

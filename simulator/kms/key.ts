@@ -30,7 +30,7 @@ export interface KmsKey {
 export const newKeyId = (): string => randomUUID();
 
 /** What a key id looks like, of a single-Region key and of a multi-Region key. */
-export const KEY_ID = /^(mrk-[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$/;
+export const KEY_ID = /^(mrk-[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$/i;
 
 /** The 16 bytes that a key id stands for. */
 export const keyIdBytes = (keyId: string): Uint8Array => Buffer.from(keyId.replace(/^mrk-|-/g, ""), "hex");

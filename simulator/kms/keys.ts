@@ -172,7 +172,7 @@ export class KeyStore {
     const { resource } = this.#parseArn(text);
     if (resource.startsWith("alias/")) return this.#resolveAlias(text);
     const keyId = resource.replace(/^key\//, "");
-    if (!resource.startsWith("key/") || !KEY_ID.test(keyId)) throw notFound(`Invalid keyId '${keyId}'`);
+    if (!resource.startsWith("key/") || !KEY_ID.test(keyId)) throw notFound(`Invalid keyId ${keyId}`);
     return this.#find(text);
   }
 

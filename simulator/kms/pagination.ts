@@ -12,7 +12,7 @@ import { patterned } from "./schema.js";
 /** The members that ask for a page. */
 export const pageMembers = {
   Limit: z.int().min(1).max(1000).optional(),
-  Marker: patterned("[\\u0020-\\u00FF]*").min(1).max(1024).optional(),
+  Marker: patterned("[\\u0020-\\u00FF]*", 1, 1024).optional(),
 };
 
 export interface PageRequest {

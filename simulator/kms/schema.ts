@@ -9,20 +9,33 @@ import { AwsError, validationError } from "../errors.js";
 import { ENCRYPTION_ALGORITHMS } from "./key-specs.js";
 
 /** A blob: base64 in JSON, bytes in handlers. Its value is never shown in an error. */
-export const blob = (min: number, max: number) =>
-  z.string().transform((text, ctx): Uint8Array => {
-    const bytes = fromBase64(text);
-    if (bytes === undefined) ctx.issues.push({ code: "custom", input: text, params: { serialization: true } });
-    else if (bytes.length < min) ctx.issues.push(lengthIssue("greater", min));
-    else if (bytes.length > max) ctx.issues.push(lengthIssue("less", max));
-    return bytes ?? new Uint8Array();
+export const blob = (min: number, max: number) => z.string().transform(bytesWithin(min, max));
+
+/** A blob that the service model calls sensitive: of it an error does not even show that it is null. */
+export const sensitiveBlob = (min: number, max: number) =>
+  z.unknown().transform((value, ctx): Uint8Array => {
+    if (typeof value === "string") return bytesWithin(min, max)(value, ctx);
+    ctx.issues.push(value === undefined ? constraintIssue(NOT_NULL) : SERIALIZATION_ISSUE);
+    return new Uint8Array();
   });
 
-const lengthIssue = (side: "greater" | "less", limit: number) => ({
-  code: "custom" as const,
-  input: "",
-  params: { constraint: `Member must have length ${side} than or equal to ${limit}` },
-});
+function bytesWithin(min: number, max: number) {
+  return (text: string, ctx: z.core.ParsePayload): Uint8Array => {
+    const bytes = fromBase64(text);
+    if (bytes === undefined) ctx.issues.push(SERIALIZATION_ISSUE);
+    else if (bytes.length < min) ctx.issues.push(constraintIssue(atLeast("length", min)));
+    else if (bytes.length > max) ctx.issues.push(constraintIssue(atMost("length", max)));
+    return bytes ?? new Uint8Array();
+  };
+}
+
+const NOT_NULL = "Member must not be null";
+const atLeast = (what: string, limit: unknown) => `Member must have ${what} greater than or equal to ${String(limit)}`;
+const atMost = (what: string, limit: unknown) => `Member must have ${what} less than or equal to ${String(limit)}`;
+const anyOf = (values: readonly unknown[]) => `Member must satisfy enum value set: [${values.join(", ")}]`;
+
+const SERIALIZATION_ISSUE = { code: "custom", input: undefined, params: { serialization: true } } as const;
+const constraintIssue = (constraint: string) => ({ code: "custom" as const, input: "", params: { constraint } });
 
 /** Names to texts, as a map. A lone surrogate, which UTF-8 would replace, is refused: two different texts would become one. */
 const stringMap = z.unknown().transform((value, ctx): ReadonlyMap<string, string> => {
@@ -30,20 +43,62 @@ const stringMap = z.unknown().transform((value, ctx): ReadonlyMap<string, string
   const entries = isObject ? Object.entries(value) : [];
   const isText = (text: unknown) => typeof text === "string" && !/\p{Surrogate}/u.test(text);
   if (!isObject || !entries.flat().every(isText)) {
-    ctx.issues.push({ code: "custom", input: value, params: { serialization: true } });
+    ctx.issues.push(SERIALIZATION_ISSUE);
   }
   return new Map(entries);
 });
 
+/** Text whose whole must match `pattern`, which is shown as the service model has it. */
+export const patterned = (pattern: string, min: number, max: number) => {
+  const whole = new RegExp(`^(?:${pattern})$`, "u");
+  return z
+    .string()
+    .min(min)
+    .max(max)
+    .superRefine((input, ctx) => {
+      if (!whole.test(input)) ctx.addIssue({ code: "invalid_format", format: "regex", pattern, input });
+    });
+};
+
+/** One of `values` where an error shows other ones: AWS checks some members by the enum of another. */
+export const enumShownAs = <const Value extends string>(values: readonly Value[], shown: readonly string[]) =>
+  z
+    .string()
+    .superRefine((input, ctx) => {
+      if (!hasText(values, input)) ctx.addIssue({ code: "invalid_value", values: [...shown], input });
+    })
+    .pipe(z.enum(values));
+
+/** A list of texts, each as long as that. */
+export const textList = (min: number, max: number) =>
+  listOf((text) => min <= text.length && text.length <= max, [atMost("length", max), atLeast("length", min)]);
+
+/** A list of `min` to `max` enum values. */
+export const enumList = <const Value extends string>(values: readonly Value[], min = 0, max = Infinity) =>
+  listOf((text) => hasText(values, text), [anyOf(values)])
+    .min(min)
+    .max(max)
+    .pipe(z.array(z.enum(values)));
+
+/** Of a list with an item that does not fit, AWS names the list and everything that its items must satisfy. */
+const listOf = (fits: (text: string) => boolean, constraints: readonly string[]) =>
+  z.array(z.string()).superRefine((input, ctx) => {
+    const constraint = `Member must satisfy constraint: [${constraints.join(", ")}]`;
+    if (!input.every(fits)) ctx.addIssue({ code: "custom", input, params: { constraint } });
+  });
+
+const hasText = (values: readonly string[], text: string): boolean => values.includes(text);
+
 // The members that many operations share (API reference, "Request Parameters").
-export const keyId = z.string().min(1).max(2048);
+export const keyId = patterned("^\\p{ASCII}+$", 1, 2048);
 export const encryptionContext = stringMap.optional();
-export const grantTokens = z.array(z.string().min(1).max(8192)).max(10).optional();
+export const grantTokens = textList(1, 8192).max(10).optional();
 export const description = z.string().max(8192);
 export const dryRun = z.boolean().optional();
-export const dryRunModifiers = z.array(z.enum(["IGNORE_CIPHERTEXT"])).optional();
+export const dryRunModifiers = enumList(["IGNORE_CIPHERTEXT"]).optional();
 export const encryptionAlgorithm = z.enum(ENCRYPTION_ALGORITHMS).optional();
-export const plaintext = blob(1, 4096);
+export const plaintext = sensitiveBlob(1, 4096);
+export const message = sensitiveBlob(1, 4096);
 export const ciphertext = blob(1, 6144);
 export const recipient = z
   .object({ KeyEncryptionAlgorithm: z.enum(["RSAES_OAEP_SHA_256"]), AttestationDocument: blob(1, 262_144) })
@@ -81,8 +136,12 @@ function describeIssue(issue: z.core.$ZodIssue): string {
   }
   const constraint = constraintOf(issue);
   if (constraint === undefined) throw new AwsError("SerializationException");
-  const shown = typeof issue.input === "object" || issue.code === "custom" ? "Value" : `Value '${String(issue.input)}'`;
-  return `${shown} at '${path}' failed to satisfy constraint: ${constraint}`;
+  return `${shownValue(issue)} at '${path}' failed to satisfy constraint: ${constraint}`;
+}
+
+function shownValue({ input, code }: z.core.$ZodIssue): string {
+  if (Array.isArray(input) && input.every((item) => typeof item === "string")) return `Value '[${input.join(", ")}]'`;
+  return typeof input === "object" || code === "custom" ? "Value" : `Value '${String(input)}'`;
 }
 
 /** Member names as AWS shows them: lower camel case, list items by number from 1. */
@@ -93,21 +152,16 @@ const memberName = (part: PropertyKey): string =>
 function constraintOf(issue: z.core.$ZodIssue): string | undefined {
   switch (issue.code) {
     case "too_small":
-      return `Member must have ${issue.origin === "number" ? "value" : "length"} greater than or equal to ${issue.minimum}`;
+      return atLeast(issue.origin === "number" ? "value" : "length", issue.minimum);
     case "too_big":
-      return `Member must have ${issue.origin === "number" ? "value" : "length"} less than or equal to ${issue.maximum}`;
+      return atMost(issue.origin === "number" ? "value" : "length", issue.maximum);
     case "invalid_value":
-      return typeof issue.input === "string"
-        ? `Member must satisfy enum value set: [${issue.values.join(", ")}]`
-        : undefined;
+      return typeof issue.input === "string" ? anyOf(issue.values) : undefined;
     case "invalid_format":
-      return `Member must satisfy regular expression pattern: ${issue.pattern?.replace(/^\/\^\(\?:|\)\$\/u?$/g, "") ?? ""}`;
+      return `Member must satisfy regular expression pattern: ${issue.pattern ?? ""}`;
     case "custom":
       return typeof issue.params?.constraint === "string" ? issue.params.constraint : undefined;
     default:
       return undefined;
   }
 }
-
-/** Text whose whole must match `source`, a pattern of the service model. */
-export const patterned = (source: string) => z.string().regex(new RegExp(`^(?:${source})$`, "u"));

@@ -16,7 +16,7 @@ const DOCUMENTATION = "https://docs.aws.amazon.com/kms/latest/developerguide/kms
 /** KMS Developer Guide, "Resource quotas": aliases per KMS key. */
 const MAX_ALIASES = 50;
 
-const aliasName = patterned("[a-zA-Z0-9:/_-]+").min(1).max(256);
+const aliasName = patterned("^[a-zA-Z0-9:/_-]+$", 1, 256);
 const aliasAndTarget = z.object({ AliasName: aliasName, TargetKeyId: keyId });
 
 interface AliasAndKey {

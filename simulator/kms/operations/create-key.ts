@@ -33,7 +33,7 @@ const createKeyInput = z.object({
   BypassPolicyLockoutSafetyCheck: bypassLockoutCheck,
   Tags: tagList.optional(),
   MultiRegion: z.boolean().optional(),
-  XksKeyId: patterned("[a-zA-Z0-9-_.]+").min(1).max(128).optional(),
+  XksKeyId: patterned("^[a-zA-Z0-9-_.]+$", 1, 128).optional(),
 });
 
 type CreateKeyInput = z.infer<typeof createKeyInput>;

@@ -6,17 +6,17 @@ import { sealBlob } from "../ciphertext-blob.js";
 import type { KmsKey } from "../key.js";
 import type { SymmetricMaterial } from "../key-material.js";
 import { encodePrivateKey, encodePublicKey, newKeyPair } from "../key-pairs.js";
-import { DATA_KEY_PAIR_SPECS } from "../key-specs.js";
+import { DATA_KEY_PAIR_SPECS, KEY_SPECS } from "../key-specs.js";
 import type { Answer, Call } from "../operation.js";
 import { defineOperation, secretAnswer } from "../operation.js";
-import { dryRun, encryptionContext, grantTokens, keyId, recipient } from "../schema.js";
+import { dryRun, encryptionContext, enumShownAs, grantTokens, keyId, recipient } from "../schema.js";
 import { assertUsable, blobKeyOf, contextConditions, demandOn, keyOf, materialOf } from "./key-access.js";
 
 const common = { KeyId: keyId, EncryptionContext: encryptionContext, GrantTokens: grantTokens, DryRun: dryRun };
 
 const dataKeyMembers = {
   ...common,
-  KeySpec: z.enum(["AES_256", "AES_128"]).optional(),
+  KeySpec: enumShownAs(["AES_256", "AES_128"], KEY_SPECS).optional(),
   NumberOfBytes: z.int().min(1).max(1024).optional(),
 };
 const pairMembers = { ...common, KeyPairSpec: z.enum(DATA_KEY_PAIR_SPECS) };

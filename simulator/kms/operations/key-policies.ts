@@ -8,7 +8,7 @@ import { demandOn, keyByIdOf } from "./key-access.js";
 import { assertNoLockout, bypassCondition, bypassLockoutCheck, policyText, readKeyPolicy } from "./policy-documents.js";
 
 const NAME = "default";
-const policyName = patterned("[\\w]+").min(1).max(128).optional();
+const policyName = patterned("[\\w]+", 1, 128).optional();
 
 export const getKeyPolicy = defineOperation({
   name: "GetKeyPolicy",

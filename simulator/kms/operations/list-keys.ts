@@ -2,13 +2,14 @@
 import { z } from "zod";
 import { defineOperation } from "../operation.js";
 import { pageMembers, pageOf } from "../pagination.js";
+import { enumList } from "../schema.js";
 
 const OWNERS = ["SELF", "OTHER_ACCOUNTS_VIA_RAM"] as const;
 
 export const listKeys = defineOperation({
   name: "ListKeys",
   readOnly: true,
-  input: z.object({ ...pageMembers, ResourceOwners: z.array(z.enum(OWNERS)).min(1).max(2).optional() }),
+  input: z.object({ ...pageMembers, ResourceOwners: enumList(OWNERS, 1, 2).optional() }),
   subject: () => undefined,
   demands: ({ principal: { accountId } }) => [{ action: "kms:ListKeys", resource: { arn: "*", accountId } }],
   perform: ({ input, keys, principal: { accountId } }) => {

@@ -7,12 +7,12 @@ import type { MacAlgorithm } from "../key-specs.js";
 import { MAC_ALGORITHMS, macAlgorithmsOf } from "../key-specs.js";
 import type { Call } from "../operation.js";
 import { defineOperation } from "../operation.js";
-import { blob, dryRun, grantTokens, keyId } from "../schema.js";
+import { blob, dryRun, grantTokens, keyId, message } from "../schema.js";
 import { assertAlgorithm, assertUsable, demandOn, keyOf, materialOf } from "./key-access.js";
 
 const members = {
   KeyId: keyId,
-  Message: blob(1, 4096),
+  Message: message,
   MacAlgorithm: z.enum(MAC_ALGORITHMS),
   GrantTokens: grantTokens,
   DryRun: dryRun,

@@ -14,7 +14,7 @@ import { patterned } from "../schema.js";
 import { keyConditions } from "./key-access.js";
 
 /** PolicyType of the service model. */
-export const policyText = patterned("[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+").min(1).max(131_072);
+export const policyText = patterned("[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+", 1, 131_072);
 export const bypassLockoutCheck = z.boolean().optional();
 
 /** KMS Developer Guide, "Resource quotas": key policy document size. */

@@ -8,7 +8,7 @@ import { isKeyPair } from "../key-pairs.js";
 import { MESSAGE_TYPES, SIGNING_ALGORITHMS, signingAlgorithmsOf } from "../key-specs.js";
 import type { Call } from "../operation.js";
 import { defineOperation } from "../operation.js";
-import { blob, dryRun, grantTokens, keyId } from "../schema.js";
+import { blob, dryRun, grantTokens, keyId, message } from "../schema.js";
 import type { Message } from "../signing/message.js";
 import { assertMessageFits } from "../signing/message.js";
 import type { SignatureScheme } from "../signing/schemes.js";
@@ -17,7 +17,7 @@ import { assertAlgorithm, assertUsable, demandOn, keyOf } from "./key-access.js"
 
 const members = {
   KeyId: keyId,
-  Message: blob(1, 4096),
+  Message: message,
   MessageType: z.enum(MESSAGE_TYPES).optional(),
   SigningAlgorithm: z.enum(SIGNING_ALGORITHMS),
   GrantTokens: grantTokens,

@@ -2,16 +2,8 @@
 import { z } from "zod";
 import { defineOperation } from "../operation.js";
 import { pageMembers, pageOf } from "../pagination.js";
-import { keyId } from "../schema.js";
-import {
-  assertNotReserved,
-  assertNotTooMany,
-  readTags,
-  tagConditions,
-  tagKey,
-  tagKeyCondition,
-  tagList,
-} from "../tags.js";
+import { keyId, textList } from "../schema.js";
+import { assertNotReserved, assertNotTooMany, readTags, tagConditions, tagKeyCondition, tagList } from "../tags.js";
 import { assertNotPendingDeletion, demandOn, keyByIdOf } from "./key-access.js";
 
 /** A tag that the key has already gets the new value. */
@@ -34,7 +26,7 @@ export const tagResource = defineOperation({
 export const untagResource = defineOperation({
   name: "UntagResource",
   readOnly: false,
-  input: z.object({ KeyId: keyId, TagKeys: z.array(tagKey) }),
+  input: z.object({ KeyId: keyId, TagKeys: textList(1, 128) }),
   subject: (call) => {
     const key = keyByIdOf(call);
     assertNotReserved(call.input.TagKeys);

@@ -217,8 +217,9 @@ describe("Encrypt and Decrypt with a symmetric key", () => {
   it("count every failed constraint", async () => {
     const call = client.send(new EncryptCommand({ KeyId: "", Plaintext: new Uint8Array() }));
     expect((await errorOf(call)).message).toBe(
-      "2 validation errors detected: Value '' at 'keyId' failed to satisfy constraint: Member must have length greater than " +
-        "or equal to 1; Value at 'plaintext' failed to satisfy constraint: Member must have length greater than or equal to 1",
+      "3 validation errors detected: Value '' at 'keyId' failed to satisfy constraint: Member must have length greater than " +
+        "or equal to 1; Value '' at 'keyId' failed to satisfy constraint: Member must satisfy regular expression pattern: " +
+        "^\\p{ASCII}+$; Value at 'plaintext' failed to satisfy constraint: Member must have length greater than or equal to 1",
     );
     expect((await errorOf(client.send(new EncryptCommand({ KeyId: undefined, Plaintext })))).message).toBe(
       "1 validation error detected: Value null at 'keyId' failed to satisfy constraint: Member must not be null",

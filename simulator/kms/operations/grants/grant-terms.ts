@@ -7,29 +7,30 @@ import type { GrantTerms } from "../../grant.js";
 import { GRANT_OPERATIONS, grantOperationsOn } from "../../grant.js";
 import type { KmsKey } from "../../key.js";
 import type { Conditions } from "../../operation.js";
-import { encryptionContext, patterned } from "../../schema.js";
+import { encryptionContext, enumList, patterned } from "../../schema.js";
 import { contextConditions } from "../key-access.js";
 
-export const principalId = patterned("[\\w+=,.@:/-]+").min(1).max(256).optional();
-export const servicePrincipal = patterned("([A-Za-z0-9\\-]+)\\.([A-Za-z0-9\\-]+)(\\.[A-Za-z0-9\\-]+)+")
-  .min(1)
-  .max(128)
-  .optional();
+export const principalId = patterned("^[\\w+=,.@:/-]+$", 1, 256).optional();
+export const servicePrincipal = patterned(
+  "^([A-Za-z0-9\\-]+)\\.([A-Za-z0-9\\-]+)(\\.[A-Za-z0-9\\-]+)+$",
+  1,
+  128,
+).optional();
 
 export const termsMembers = {
   GranteePrincipal: principalId,
   RetiringPrincipal: principalId,
   GranteeServicePrincipal: servicePrincipal,
   RetiringServicePrincipal: servicePrincipal,
-  Operations: z.array(z.enum(GRANT_OPERATIONS)),
+  Operations: enumList(GRANT_OPERATIONS),
   Constraints: z
     .object({
       EncryptionContextSubset: encryptionContext,
       EncryptionContextEquals: encryptionContext,
-      SourceArn: patterned("arn:aws[a-z0-9-]*:[a-z0-9-]+:[a-z0-9-]*:[0-9]{12}:.+").min(20).max(512).optional(),
+      SourceArn: patterned("^arn:aws[a-z0-9-]*:[a-z0-9-]+:[a-z0-9-]*:[0-9]{12}:.+$", 20, 512).optional(),
     })
     .optional(),
-  Name: patterned("[a-zA-Z0-9:/_-]+").min(1).max(256).optional(),
+  Name: patterned("^[a-zA-Z0-9:/_-]+$", 1, 256).optional(),
 };
 
 export type TermsInput = z.infer<z.ZodObject<typeof termsMembers>>;

@@ -107,11 +107,11 @@ describe("a grant token", () => {
   it("comes in lists of no more than ten, and is 8192 characters at most", async () => {
     const { GrantToken } = await world.grant(key);
     expect(await describeKey(Array.from({ length: 10 }, () => GrantToken))).toBe(YES);
-    const tooMany = new DescribeKeyCommand({ KeyId: key, GrantTokens: Array.from({ length: 11 }, () => GrantToken) });
-    expect(await errorOf(world.alice.send(tooMany))).toEqual({
+    const tooMany = Array.from({ length: 11 }, () => GrantToken);
+    const call = new DescribeKeyCommand({ KeyId: key, GrantTokens: tooMany });
+    expect(await errorOf(world.alice.send(call))).toEqual({
       name: "ValidationException",
-      message:
-        "1 validation error detected: Value at 'grantTokens' failed to satisfy constraint: Member must have length less than or equal to 10",
+      message: `1 validation error detected: Value '[${tooMany.join(", ")}]' at 'grantTokens' failed to satisfy constraint: Member must have length less than or equal to 10`,
     });
     expect(await describeKey(["x".repeat(8193)])).toBe("ValidationException");
   });
