@@ -6,10 +6,11 @@ import type { AwsReply, AwsRequest, Service } from "../endpoint/service.js";
 import { AwsError } from "../errors.js";
 import { assertAuthorized } from "../iam/authorization.js";
 import type { Principals } from "../iam/principals.js";
+import type { RequestContext } from "../iam/request-context.js";
+import { conditionValues, requestContext } from "../iam/request-context.js";
 import type { Signature } from "../iam/sigv4.js";
 import { verifySignature } from "../iam/sigv4.js";
 import type { Regions } from "../kms/regions.js";
-import { callerConditions } from "../kms/service.js";
 import type { AuditLog } from "./audit-log.js";
 import { lookUpEvents, parseLookupEvents } from "./lookup-events.js";
 import type { RecordedTrace } from "./records.js";
@@ -61,7 +62,8 @@ export class CloudTrail implements Service {
       if (!TARGET.test(request.operation ?? "")) throw new AwsError("UnknownOperationException");
       const input = parseLookupEvents(parseBody(request.body));
       trace.parameters = input;
-      assertMayLookUp(request, signature, now);
+      const context = requestContext(request, { ...signature, service: "cloudtrail", now }, principals.world);
+      assertMayLookUp(signature, context);
       const { region, key } = signature;
       const page = await lookUpEvents(auditLog, { region, accountId: key.principal.accountId }, input);
       record();
@@ -74,12 +76,11 @@ export class CloudTrail implements Service {
 }
 
 /** @throws AwsError AccessDeniedException */
-function assertMayLookUp(request: AwsRequest, { key, region }: Signature, now: Date): void {
-  const conditions = callerConditions(key, request, now, region);
+function assertMayLookUp({ key }: Signature, { conditions }: RequestContext): void {
   assertAuthorized({
     principal: key.principal,
     action: "cloudtrail:LookupEvents",
     resource: { arn: "*", accountId: key.principal.accountId },
-    values: new Map([...conditions].map(([name, values]) => [name.toLowerCase(), values])),
+    values: conditionValues(conditions),
   });
 }

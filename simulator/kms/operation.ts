@@ -8,8 +8,10 @@ import { toBase64 } from "../../shared/bytes.js";
 import { AwsError } from "../errors.js";
 import type { AuthorizationRequest, Resource } from "../iam/authorization.js";
 import { assertAuthorized } from "../iam/authorization.js";
-import type { ConditionValues } from "../iam/policy/values.js";
 import type { Principal } from "../iam/principal.js";
+import type { Conditions, RequestContext } from "../iam/request-context.js";
+import { conditionValues, controlled, resourceConditions } from "../iam/request-context.js";
+import type { World } from "../world/world.js";
 import { sealForRecipient } from "./ciphertext-for-recipient.js";
 import type { Grant } from "./grant.js";
 import { allowedByGrants } from "./grant-authorization.js";
@@ -21,8 +23,7 @@ import { recipientConditions } from "./recipient.js";
 import type { Regions } from "./regions.js";
 import { parseInput } from "./schema.js";
 
-/** Condition values that a request has of itself, by key in any case. */
-export type Conditions = Iterable<readonly [key: string, values: readonly string[]]>;
+export type { Conditions } from "../iam/request-context.js";
 
 /** One permission that a call needs. */
 export interface Demand {
@@ -34,11 +35,11 @@ export interface Demand {
 }
 
 /** Who calls, when, where and over what: the same for every operation. */
-export interface Caller {
+export interface Caller extends RequestContext {
   readonly principal: Principal;
   readonly now: Date;
-  /** `aws:SourceIp`, `aws:SecureTransport` and the like. */
-  readonly conditions: Conditions;
+  /** What is around the keys: organisations' policies above all. */
+  readonly world: World;
   /** The keys of the Region that the request was signed for. */
   readonly keys: KeyStore;
   /** The grants on them. */
@@ -133,16 +134,17 @@ export function defineOperation<Input extends CommonInput & Readonly<Record<stri
 
 /** What a demand asks of the policies. `tokens`: the ids of the grants whose tokens the call carries. */
 function questionFor(demand: Demand, call: Call<unknown>, tokens: ReadonlySet<string>): AuthorizationRequest {
-  const values = new Map<string, readonly string[]>();
-  for (const source of [call.conditions, recipientConditions(call.recipient), demand.conditions ?? []]) {
-    for (const [key, value] of source)
-      values.set(key.toLowerCase(), [...(values.get(key.toLowerCase()) ?? []), ...value]);
-  }
+  const { principal, conditions, recipient, endpointPolicy, world } = call;
+  const { action, resource } = demand;
+  const grants = allowedByGrants(call, tokens, demand.throughGrant);
   return {
-    principal: call.principal,
-    action: demand.action,
-    resource: { grants: allowedByGrants(call, tokens, demand.throughGrant), ...demand.resource },
-    values: values satisfies ConditionValues,
+    principal,
+    action,
+    resource: controlled({ grants, ...resource }, world),
+    values: conditionValues(
+      ...[conditions, recipientConditions(recipient), resourceConditions(resource, world), demand.conditions ?? []],
+    ),
+    ...(endpointPolicy === undefined ? {} : { endpointPolicy }),
   };
 }
 

@@ -11,10 +11,11 @@ import type { Faults } from "../endpoint/faults.js";
 import type { AwsReply, AwsRequest, Service } from "../endpoint/service.js";
 import { AwsError } from "../errors.js";
 import type { Decisions } from "../iam/decisions.js";
-import type { IssuedKey, Principals } from "../iam/principals.js";
+import type { Principals } from "../iam/principals.js";
+import { requestContext } from "../iam/request-context.js";
 import type { Signature } from "../iam/sigv4.js";
 import { verifySignature } from "../iam/sigv4.js";
-import type { Caller, CallTrace, Conditions, Operation } from "./operation.js";
+import type { Caller, CallTrace, Operation } from "./operation.js";
 import { encodeAnswer } from "./operation.js";
 import { OPERATIONS } from "./operations/table.js";
 import type { RequestQuotas } from "./quotas.js";
@@ -102,11 +103,12 @@ export class KmsService implements Service {
   }
 
   async #run(operation: Operation, request: AwsRequest, { key, region }: Signature, { now, trace }: CallTime) {
-    const { regions, quotas } = this.#options;
+    const { regions, quotas, principals } = this.#options;
     const { keys, grants } = regions.of(region);
     keys.advance(now);
-    const conditions = callerConditions(key, request, now, region);
-    const caller: Caller = { principal: key.principal, now, conditions, keys, grants, regions, quotas };
+    const { world } = principals;
+    const context = requestContext(request, { key, region, service: "kms", now }, world);
+    const caller: Caller = { principal: key.principal, now, ...context, world, keys, grants, regions, quotas };
     const answer = await operation.run(parseBody(request.body), caller, this.#recipients, trace);
     // Nothing is acknowledged before it is kept, nor what rests on it: a reader has seen the changes of others.
     await regions.flush();
@@ -125,24 +127,4 @@ function findOperation(target: string | undefined): { name: string; operation: O
   const name = target?.startsWith(TARGET_PREFIX) === true ? target.slice(TARGET_PREFIX.length) : "";
   const operation = OPERATIONS.get(name);
   return { name: operation?.name ?? "UnknownOperation", operation };
-}
-
-/** The global condition keys that a request has, whatever the operation. */
-export function callerConditions({ principal }: IssuedKey, request: AwsRequest, now: Date, region: string): Conditions {
-  const { accountId, arn, roleArn, userId, kind } = principal;
-  const types = { root: "Account", user: "User", session: "AssumedRole", service: "Service" };
-  return [
-    ["aws:PrincipalArn", [roleArn ?? arn]],
-    ["aws:PrincipalAccount", [accountId]],
-    ["aws:PrincipalType", [types[kind]]],
-    ["aws:userid", [userId]],
-    ...(kind === "user" ? [["aws:username", [arn.slice(arn.lastIndexOf("/") + 1)]] as const] : []),
-    ["aws:SourceIp", [request.sourceIp]],
-    ["aws:UserAgent", [request.userAgent]],
-    ["aws:SecureTransport", [String(request.secure)]],
-    ["aws:RequestedRegion", [region]],
-    ["aws:CurrentTime", [now.toISOString()]],
-    ["aws:EpochTime", [String(Math.floor(now.getTime() / 1000))]],
-    ["kms:CallerAccount", [accountId]],
-  ];
 }

@@ -17,6 +17,7 @@ import { newMaterial } from "../../../../simulator/kms/new-material.js";
 import { createGrant } from "../../../../simulator/kms/operations/grants/create-grant.js";
 import { RecipientVerifier } from "../../../../simulator/kms/recipient.js";
 import { Regions } from "../../../../simulator/kms/regions.js";
+import { emptyWorld } from "../../../../simulator/world/world.js";
 import { DAY, NOW } from "../../fixtures.js";
 import { ALICE, BOB, OWN_ACCOUNT, ROOT } from "./granted-kms.js";
 
@@ -106,7 +107,17 @@ describe("a key", () => {
     keys.put({ ...key, state: "Enabled" });
     for (let count = 1; count < 50_000; count++) grants.put(newGrant());
     const principal = { kind: "root", arn: ROOT, accountId: "111122223333", userId: "root", policies: [] } as const;
-    const caller = { principal, now: NOW, conditions: [], keys, grants, regions, quotas: undefined };
+    const caller = {
+      principal,
+      now: NOW,
+      conditions: [],
+      keys,
+      grants,
+      regions,
+      quotas: undefined,
+      endpointPolicy: undefined,
+      world: emptyWorld("us-east-1"),
+    };
     const recipients = new RecipientVerifier({
       trustAnchor: trustAnchorFromSha256("none", "00".repeat(32)),
       freshnessSeconds: 1,
