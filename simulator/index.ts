@@ -6,7 +6,7 @@ export type { AuditLog } from "./cloudtrail/audit-log.js";
 export type { AuditRecord } from "./cloudtrail/records.js";
 export type { KmsOptions, SimulatedKms } from "./endpoint/server.js";
 export { startKms } from "./endpoint/server.js";
-export type { AccessKey, SessionCredentials } from "./iam/principals.js";
+export type { AccessKey, NewRole, NewUser, SessionCredentials } from "./iam/principals.js";
 export { ADMINISTRATOR_POLICY, Principals } from "./iam/principals.js";
 export type {
   EnclaveImage,
@@ -41,3 +41,6 @@ export type {
   TokenRequest,
 } from "./token-issuer.js";
 export { createTokenIssuer } from "./token-issuer.js";
+export type { World } from "./world/world.js";
+export { readWorld } from "./world/world.js";
+export { WorldError } from "./world/world-error.js";

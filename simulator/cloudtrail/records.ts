@@ -7,6 +7,7 @@ import { randomUUID } from "node:crypto";
 import { toHex } from "../../shared/bytes.js";
 import type { TlsDetails } from "../endpoint/service.js";
 import type { AwsError } from "../errors.js";
+import { parseArn } from "../iam/arn.js";
 import type { Resource } from "../iam/authorization.js";
 import type { IssuedKey } from "../iam/principals.js";
 import type { CallTrace } from "../kms/operation.js";
@@ -99,7 +100,7 @@ export function recordOf(call: FinishedCall, home: Home): AuditRecord {
     requestID: call.requestId,
     eventID: randomUUID(),
     readOnly: call.readOnly,
-    resources: keysOf(trace).map(({ arn, accountId }) => ({ accountId, type: "AWS::KMS::Key", ARN: arn })),
+    resources: keysOf(trace).map(({ arn, accountId }) => ({ accountId, type: resourceType(arn), ARN: arn })),
     eventType: "AwsApiCall",
     managementEvent: true,
     recipientAccountId: recipientAccountId(call) ?? home.accountId,
@@ -111,7 +112,7 @@ export function recordOf(call: FinishedCall, home: Home): AuditRecord {
 /** The key's account; what is refused to callers of another one is in their own log alone. */
 function recipientAccountId({ trace, key, error }: FinishedCall): string | undefined {
   const caller = key?.principal.accountId;
-  return error?.type === "AccessDeniedException" ? caller : (trace.resources[0]?.accountId ?? caller);
+  return error?.type.startsWith("AccessDenied") ? caller : (trace.resources[0]?.accountId ?? caller);
 }
 
 /** Recorded "even if the encryption algorithm wasn't specified in the request". */
@@ -141,6 +142,10 @@ function additionalData({ trace, readOnly, error }: FinishedCall): AdditionalEve
     ...Object.fromEntries(materials.map((name) => [camelCase(name), answer[name]])),
     ...(recipient === undefined ? {} : { recipient }),
   };
+}
+
+function resourceType(arn: string): string {
+  return parseArn(arn)?.service === "iam" ? "AWS::IAM::Role" : "AWS::KMS::Key";
 }
 
 function userIdentity(key: IssuedKey | undefined): Readonly<Record<string, unknown>> {

@@ -15,6 +15,8 @@ import type { AccessKey } from "../iam/principals.js";
 import { ADMINISTRATOR_POLICY, Principals } from "../iam/principals.js";
 import { RequestQuotas } from "../kms/quotas.js";
 import { KmsService } from "../kms/service.js";
+import { StsService } from "../sts/service.js";
+import type { World } from "../world/world.js";
 import { Faults } from "./faults.js";
 import { createListener } from "./http-listener.js";
 import { listen, stop } from "./http-server.js";
@@ -42,6 +44,8 @@ export interface KmsOptions {
   readonly quotas?: boolean;
   /** Where keys and audit records are kept beyond the process; in memory alone if left out. */
   readonly data?: DataOptions;
+  /** What is around the keys, as `readWorld` returns it. Left out where `principals` has it. */
+  readonly world?: World;
   /** Who may call, besides the operator. */
   readonly principals?: Principals;
   /** The access key of the administrator user `operator`; a new one if left out. */
@@ -77,7 +81,7 @@ export async function startKms(options: KmsOptions): Promise<SimulatedKms> {
   const { region = DEFAULT_REGION, accountId = DEFAULT_ACCOUNT_ID, protocol = "https" } = options;
   const faults = new Faults();
   const clock = withOffset(options.clock ?? systemClock, faults);
-  const principals = options.principals ?? new Principals({ accountId, region, clock });
+  const principals = options.principals ?? principalsOf(options, { accountId, region, clock });
   const operator = principals.addUser({
     name: "operator",
     policies: [ADMINISTRATOR_POLICY],
@@ -102,7 +106,8 @@ export async function startKms(options: KmsOptions): Promise<SimulatedKms> {
   ]);
   const control = new ControlService({ principals, regions, clock, operations, onInternalError });
   const cloudtrail = new CloudTrail({ auditLog, principals, regions, clock, onInternalError });
-  const service = new Services({ kms, cloudtrail, [CONTROL_SERVICE]: control });
+  const sts = new StsService({ ...{ regions, principals, auditLog, clock, faults, decisions }, onInternalError });
+  const service = new Services({ kms, cloudtrail, sts, [CONTROL_SERVICE]: control });
   const server = createListener({ service, faults, clock, tls: protocol === "https" ? tls : undefined });
   let closed: Promise<void> | undefined;
   const close = (): Promise<void> => {
@@ -128,6 +133,9 @@ export async function startKms(options: KmsOptions): Promise<SimulatedKms> {
     [Symbol.asyncDispose]: close,
   };
 }
+
+const principalsOf = ({ world }: KmsOptions, home: { accountId: string; region: string; clock: Clock }): Principals =>
+  new Principals(world === undefined ? home : { ...home, world });
 
 /** The clock as a fault plan sets it wrong. */
 const withOffset =
