@@ -8,6 +8,7 @@ const SUBCOMMANDS: ReadonlyMap<string, () => Promise<Command>> = new Map([
   ["cost", async () => (await import("./kms/cost.js")).cost],
   ["explain", async () => (await import("./kms/explain.js")).explain],
   ["faults", async () => (await import("./kms/faults.js")).faults],
+  ["world", async () => (await import("./kms/world.js")).world],
 ]);
 
 export const kms: Command = {

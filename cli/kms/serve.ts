@@ -1,5 +1,6 @@
 /** `nitro-decrypt kms` without a subcommand: the simulated AWS KMS and instance metadata service, with all that a client needs to call them. */
 import { startKms } from "../../simulator/endpoint/server.js";
+import { partitionOf } from "../../simulator/iam/arn.js";
 import { Principals } from "../../simulator/iam/principals.js";
 import { startImds } from "../../simulator/imds.js";
 import { createNitroPki } from "../../simulator/pki/nitro-pki.js";
@@ -14,6 +15,7 @@ import { simulatedRoot } from "../simulated-root.js";
 import { describe, writeFiles } from "./client-files.js";
 import { DATA_OPTIONS, DATA_USAGE, dataOptions, rethrown } from "./data-options.js";
 import { readPlan } from "./faults.js";
+import { readWorldFile } from "./world.js";
 
 const usage = `Runs a simulated AWS KMS (HTTPS, under a CA of its own) and the instance metadata service of a parent instance.
 
@@ -22,6 +24,7 @@ Usage: nitro-decrypt kms [--pki FILE] [--folder FOLDER] [options]
        nitro-decrypt kms explain --folder FOLDER    why a call was allowed or refused
        nitro-decrypt kms audit --data FOLDER        its calls, as a table
        nitro-decrypt kms cost --data FOLDER         what its calls and keys would cost at AWS
+       nitro-decrypt kms world                      an example of a world.json
 
 It believes attestation documents under the simulated root alone, and forgets its keys when it ends
 unless --data keeps them. It prints where its CA certificate and the operator's credentials lie, and lines to call it with.
@@ -36,6 +39,7 @@ ${DATA_USAGE}  --region REGION    default us-east-1
   --host ADDRESS     where it listens, default 127.0.0.1
   --http             plain HTTP in place of TLS: everybody on the way sees the plaintexts
   --quotas           AWS's request quotas count: what is over is a ThrottlingException
+  --world FILE       accounts, organisation, roles, access keys and VPC endpoints around the keys (see "nitro-decrypt kms world --help")
   --faults FILE      a plan of what goes wrong (see "nitro-decrypt kms faults --help")
   --imds-port PORT   of the instance metadata service; default a free one
   --freshness S      how old an attestation document may be, default 300 seconds
@@ -55,6 +59,7 @@ const OPTIONS = {
   port: { type: "string", default: "0" },
   host: { type: "string", default: "127.0.0.1" },
   http: { type: "boolean" },
+  world: { type: "string" },
   faults: { type: "string" },
   quotas: { type: "boolean" },
   "imds-port": { type: "string", default: "0" },
@@ -108,8 +113,10 @@ async function start(options: Values, io: Io) {
   const port = parsePort(options.port, "port");
   const imdsPort = parsePort(options["imds-port"], "imds-port");
   const { trustAnchor, root } = await createNitroPki({ clock, region, root: await simulatedRoot(io, options.pki) });
-  const principals = new Principals({ accountId, region, clock });
-  const roleArn = principals.addRole({ name: roleName, policies: [RANDOM_ONLY_POLICY] });
+  const around = options.world === undefined ? {} : { world: await readWorldFile(options.world, region, io) };
+  const principals = new Principals({ accountId, region, clock, ...around });
+  const role = principals.roleOf(`arn:${partitionOf(region)}:iam::${accountId}:role/${roleName}`);
+  const roleArn = role?.arn ?? principals.addRole({ name: roleName, policies: [RANDOM_ONLY_POLICY] });
   const lifetimeSeconds = CREDENTIAL_LIFETIME_SECONDS;
   const credentials = createRoleCredentials({ principals, roleArn, sessionName: instanceId, lifetimeSeconds, clock });
   const freshnessSeconds = parseSeconds(options.freshness);
