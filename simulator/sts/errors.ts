@@ -3,9 +3,11 @@ import { AwsError } from "../errors.js";
 
 const CODES: Readonly<Record<string, readonly [code: string, status: number]>> = {
   AccessDeniedException: ["AccessDenied", 403],
+  DependencyTimeoutException: ["ServiceUnavailable", 503],
   ExpiredTokenException: ["ExpiredToken", 403],
   IncompleteSignatureException: ["IncompleteSignature", 400],
   InvalidSignatureException: ["SignatureDoesNotMatch", 403],
+  KMSInternalException: ["InternalFailure", 500],
   MalformedPolicyDocumentException: ["MalformedPolicyDocument", 400],
   MissingAuthenticationTokenException: ["MissingAuthenticationToken", 403],
   SerializationException: ["MalformedInput", 400],
@@ -14,9 +16,10 @@ const CODES: Readonly<Record<string, readonly [code: string, status: number]>> =
   ValidationException: ["ValidationError", 400],
 };
 
-/** STS says it in a sentence. */
+/** Texts that are not KMS's. */
 const MESSAGES: Readonly<Record<string, string>> = {
   MissingAuthenticationTokenException: "Request is missing Authentication Token",
+  ThrottlingException: "Rate exceeded",
 };
 
 /** The error as STS answers it. */

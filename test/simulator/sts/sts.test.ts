@@ -114,6 +114,19 @@ describe("a form", () => {
   });
 });
 
+describe("faults", () => {
+  it.each([
+    ["ThrottlingException", { status: 400, code: "Throttling", message: "Rate exceeded" }],
+    ["KMSInternalException", { status: 500, code: "InternalFailure", message: "" }],
+    ["DependencyTimeoutException", { status: 503, code: "ServiceUnavailable", message: "" }],
+  ] as const)("%s has the name that STS gives it", async (fault, error) => {
+    kms.faults.set({ faults: [{ fault, operations: ["GetCallerIdentity"] }] });
+    expect(errorIn(await call(ALICE, { Action: "GetCallerIdentity" }))).toEqual(error);
+    kms.faults.set({});
+    expect((await call(ALICE, { Action: "GetCallerIdentity" })).status).toBe(200);
+  });
+});
+
 describe("AssumeRole", () => {
   it("gives credentials of the role, under its name and the session's, for an hour", async () => {
     const reply = await assume(ALICE, PAYMENTS);
