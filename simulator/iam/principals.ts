@@ -128,7 +128,7 @@ export class Principals {
       ...(sessionPolicies === undefined ? {} : { sessionPolicies }),
     };
     const context: SessionContext = {
-      tags: new Map([...role.tags, ...(transitiveTags ?? []), ...(tags ?? [])]),
+      tags: overlaid(role.tags, transitiveTags, tags),
       ...(transitiveTags === undefined ? {} : { transitiveTags }),
       ...(sourceIdentity === undefined ? {} : { sourceIdentity }),
     };
@@ -223,6 +223,13 @@ export class Principals {
 }
 
 const contextOf = ({ calledVia }: KnownAccessKey): KeyContext => (calledVia.length === 0 ? {} : { calledVia });
+
+/** Tags under later ones of the same key, which case does not tell apart (IAM User Guide, "Tags for IAM resources"). */
+function overlaid(...layers: readonly (ReadonlyMap<string, string> | undefined)[]): ReadonlyMap<string, string> {
+  const byKey = new Map<string, readonly [key: string, value: string]>();
+  for (const layer of layers) for (const tag of layer ?? []) byKey.set(tag[0].toLowerCase(), tag);
+  return new Map(byKey.values());
+}
 
 /** `arn:aws:sts::ACCOUNT:assumed-role/ROLE/SESSION`, without the role's path. */
 export function sessionArn(roleArn: string, sessionName: string): string {

@@ -58,7 +58,16 @@ export class StsService implements Service {
     const { sourceIp, userAgent, tlsDetails } = request;
     const finish = (error?: AwsError): void => {
       const { eventName, signature } = progress;
-      const call = { eventSource: "sts.amazonaws.com", eventName, readOnly: true, requestId, now, sourceIp, userAgent, tlsDetails };
+      const call = {
+        eventSource: "sts.amazonaws.com",
+        eventName,
+        readOnly: true,
+        requestId,
+        now,
+        sourceIp,
+        userAgent,
+        tlsDetails,
+      };
       this.#options.auditLog.append({ ...call, ...signature, trace, error });
       const { questions } = trace;
       this.#options.decisions.remember({ requestId, eventName, eventTime: now, errorCode: error?.type, questions });

@@ -32,8 +32,14 @@ const policies = z
   .record(name, policy)
   .refine(...atMost(MAX_ENTRIES))
   .meta({ id: "policies" });
-const tags = z.record(z.string().min(1).max(128), z.string().max(256)).refine(...atMost(MAX_TAGS));
+const tags = z
+  .record(z.string().min(1).max(128), z.string().max(256))
+  .refine(...atMost(MAX_TAGS))
+  .refine((entries) => isDistinct(Object.keys(entries)), "expected tag keys that differ in more than case");
 const listOf = <Item extends z.ZodType>(item: Item) => z.array(item).max(MAX_ENTRIES);
+
+const isDistinct = (keys: readonly string[]): boolean =>
+  new Set(keys.map((key) => key.toLowerCase())).size === keys.length;
 
 function atMost(count: number): [(entries: Readonly<Record<string, unknown>>) => boolean, string] {
   return [(entries) => Object.keys(entries).length <= count, `expected at most ${count} entries`];

@@ -95,7 +95,8 @@ function findTrusting(input: Input, roleTags: SessionTags, call: StsCall): Found
   const context = requestContext(call.request, { ...call, key: signedBy, service: "sts" }, world);
   const resource = controlled({ arn: RoleArn, accountId: role.accountId, keyPolicy: role.trustPolicy }, world);
   const values = conditionValues(
-    ...[context.conditions, resourceConditions(role, world), roleConditions(role), inputConditions(input, roleTags)],
+    ...[context.conditions, resourceConditions(role, world), roleConditions(role)],
+    inputConditions({ ...input, SourceIdentity: input.SourceIdentity ?? key.sourceIdentity }, roleTags),
   );
   const { endpointPolicy } = context;
   const about = {

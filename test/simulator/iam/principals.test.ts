@@ -49,11 +49,11 @@ describe("a session", () => {
     principals.issueSession({ roleArn, sessionName: "s", durationSeconds: 900, ...more });
 
   it("has the role's tags under its own, and the role's name without its path", () => {
-    const { accessKeyId } = issue({ tags: new Map([["team", "b"]]), transitiveTags: new Map([["project", "x"]]) });
+    const { accessKeyId } = issue({ tags: new Map([["Team", "b"]]), transitiveTags: new Map([["project", "x"]]) });
     const key = principals.lookUp(accessKeyId);
     expect(key?.principal.arn).toBe("arn:aws-us-gov:sts::111122223333:assumed-role/role/s");
     expect(key?.principal.roleArn).toBe("arn:aws-us-gov:iam::111122223333:role/service/role");
-    expect(Object.fromEntries(key?.tags ?? [])).toEqual({ team: "b", cost: "1", project: "x" });
+    expect(Object.fromEntries(key?.tags ?? [])).toEqual({ Team: "b", cost: "1", project: "x" });
   });
 
   it("is known for an hour past its end, and then forgotten when another is issued", () => {

@@ -178,6 +178,11 @@ describe("what is wrong", () => {
       { ...BASELINE, vpcEndpoints: [{ ...ENDPOINT, sourceCidrs: ["10.0.0.0/33"] }] },
       'vpcEndpoints[0].sourceCidrs[0]: expected a CIDR such as 10.0.0.0/16, got "10.0.0.0/33"',
     ],
+    [
+      "tag keys that differ in case alone",
+      withUser({ tags: { team: "a", Team: "b" } }),
+      "accounts[0].users[0].tags: expected tag keys that differ in more than case",
+    ],
   ])("is said of %s", (_, json, message) => {
     expect(messageOf(json).slice(0, message.length)).toBe(message);
   });
