@@ -36,5 +36,5 @@ export const integer = (min: number, max: number) =>
 export const listOf = <Item extends z.ZodType>(item: Item, max: number) =>
   z.preprocess((value) => (value === "" ? [] : value), z.array(item).max(max));
 
-export const serialNumber = patterned("[\\w+=/:,.@-]*").min(9).max(256);
-export const tokenCode = patterned("[\\d]*").min(6).max(6);
+export const serialNumber = patterned("[\\w+=/:,.@-]*", 9, 256);
+export const tokenCode = patterned("[\\d]*", 6, 6);

@@ -7,8 +7,8 @@ import { patterned } from "../kms/schema.js";
 import { invalidParameter } from "./errors.js";
 import { listOf } from "./operation.js";
 
-const tagKey = patterned("[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]+").min(1).max(128);
-const tagValue = patterned("[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*").max(256);
+const tagKey = patterned("[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]+", 1, 128);
+const tagValue = patterned("[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*", 0, 256);
 
 export const tags = listOf(z.object({ Key: tagKey, Value: tagValue }), 50);
 export const transitiveTagKeys = listOf(tagKey, 50);

@@ -23,18 +23,18 @@ import { packedSize, sessionPolicies } from "../session-policies.js";
 import type { SessionTags } from "../session-tags.js";
 import { sessionTags, tags, transitiveTagKeys } from "../session-tags.js";
 
-const name = (max: number) => patterned("[\\w+=,.@-]*").min(2).max(max);
+const name = (max: number) => patterned("[\\w+=,.@-]*", 2, max);
 const arn = z.string().min(20).max(2048);
 
 const schema = z.object({
   RoleArn: arn,
   RoleSessionName: name(64),
   PolicyArns: listOf(z.object({ arn }), 10).optional(),
-  Policy: patterned("[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+").min(1).max(2048).optional(),
+  Policy: patterned("[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+", 1, 2048).optional(),
   DurationSeconds: integer(900, 43_200).optional(),
   Tags: tags.optional(),
   TransitiveTagKeys: transitiveTagKeys.optional(),
-  ExternalId: patterned("[\\w+=,.@:\\/-]*").min(2).max(1224).optional(),
+  ExternalId: patterned("[\\w+=,.@:\\/-]*", 2, 1224).optional(),
   SerialNumber: serialNumber.optional(),
   TokenCode: tokenCode.optional(),
   SourceIdentity: name(256).optional(),
