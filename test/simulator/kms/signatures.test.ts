@@ -255,10 +255,10 @@ describe("Sign and Verify", () => {
   ])("refuse a key of %s for %s", async (spec, usage) => {
     const KeyId = await newKey(spec, usage);
     for (const [operation, call] of [
-      ["Sign", sign("RSA_2048", rsa, { KeyId })],
-      ["Verify", verify("RSA_2048", rsa, { KeyId })],
+      ["Sign", () => sign("RSA_2048", rsa, { KeyId })],
+      ["Verify", () => verify("RSA_2048", rsa, { KeyId })],
     ] as const) {
-      expect(await errorOf(call)).toEqual({
+      expect(await errorOf(call())).toEqual({
         name: "InvalidKeyUsageException",
         message: `${KeyId} key usage is ${usage} which is not valid for ${operation}.`,
       });
