@@ -14,6 +14,7 @@ import type { Decisions } from "../iam/decisions.js";
 import type { IssuedKey, Principals } from "../iam/principals.js";
 import type { Signature } from "../iam/sigv4.js";
 import { verifySignature } from "../iam/sigv4.js";
+import { advance } from "./key-lifecycle.js";
 import type { Caller, CallTrace, Conditions, Operation } from "./operation.js";
 import { encodeAnswer } from "./operation.js";
 import { OPERATIONS } from "./operations/table.js";
@@ -104,7 +105,7 @@ export class KmsService implements Service {
   async #run(operation: Operation, request: AwsRequest, { key, region }: Signature, { now, trace }: CallTime) {
     const { regions, quotas } = this.#options;
     const { keys, grants } = regions.of(region);
-    keys.advance(now);
+    advance(regions, now);
     const conditions = callerConditions(key, request, now, region);
     const caller: Caller = { principal: key.principal, now, conditions, keys, grants, regions, quotas };
     const answer = await operation.run(parseBody(request.body), caller, this.#recipients, trace);
