@@ -170,8 +170,8 @@ describe("a key of origin EXTERNAL", () => {
     await client.send(new ScheduleKeyDeletionCommand({ KeyId: key }));
     await remove(key);
     expect((await metadataOf(key)).KeyState).toBe("PendingDeletion");
-    for (const attempt of [parametersFor(key), importInto(key, material)]) {
-      expect(await errorOf(attempt)).toEqual({
+    for (const attempt of [() => parametersFor(key), () => importInto(key, material)]) {
+      expect(await errorOf(attempt())).toEqual({
         name: "KMSInvalidStateException",
         message: `${key} is pending deletion.`,
       });
@@ -345,8 +345,8 @@ describe("ImportKeyMaterial", () => {
 
   it("refuses keys of KMS's own material in AWS's words", async () => {
     const key = (await client.send(new CreateKeyCommand({}))).KeyMetadata?.Arn ?? "";
-    for (const attempt of [parametersFor(key), remove(key)]) {
-      expect(await errorOf(attempt)).toEqual({
+    for (const attempt of [() => parametersFor(key), () => remove(key)]) {
+      expect(await errorOf(attempt())).toEqual({
         name: "UnsupportedOperationException",
         message: `${key} origin is AWS_KMS which is not valid for this operation.`,
       });

@@ -276,10 +276,10 @@ describe("related keys", () => {
     expect(await currentIn(VIRGINIA)).toBe(third);
     expect(await decryptIn(VIRGINIA, old)).toMatchObject({ Plaintext, KeyMaterialId: first });
     const attempts = [
-      at(IRELAND).send(new RotateKeyOnDemandCommand({ KeyId: id })),
-      at(IRELAND).send(new EnableKeyRotationCommand({ KeyId: id })),
+      () => at(IRELAND).send(new RotateKeyOnDemandCommand({ KeyId: id })),
+      () => at(IRELAND).send(new EnableKeyRotationCommand({ KeyId: id })),
     ];
-    for (const attempt of attempts) expect(await errorNameOf(attempt)).toBe("UnsupportedOperationException");
+    for (const attempt of attempts) expect(await errorNameOf(attempt())).toBe("UnsupportedOperationException");
   });
 });
 

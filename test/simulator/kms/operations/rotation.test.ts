@@ -172,15 +172,15 @@ describe("automatic rotation", () => {
     expect(await errorNameOf(disable(rsa))).toBe("no error");
     expect(await statusOf(rsa)).toEqual({ KeyId: rsa, KeyRotationEnabled: false });
     const external = await newKey({ Origin: "EXTERNAL" });
-    for (const attempt of [enable(90, external), disable(external)]) {
-      expect(await errorOf(attempt)).toEqual({
+    for (const attempt of [() => enable(90, external), () => disable(external)]) {
+      expect(await errorOf(attempt())).toEqual({
         name: "UnsupportedOperationException",
         message: `${external} origin is EXTERNAL which is not valid for this operation.`,
       });
     }
     await client.send(new DisableKeyCommand({ KeyId }));
-    for (const attempt of [enable(), disable()]) {
-      expect(await errorOf(attempt)).toEqual({ name: "DisabledException", message: `${KeyId} is disabled.` });
+    for (const attempt of [() => enable(), () => disable()]) {
+      expect(await errorOf(attempt())).toEqual({ name: "DisabledException", message: `${KeyId} is disabled.` });
     }
     await client.send(new ScheduleKeyDeletionCommand({ KeyId }));
     expect(await errorOf(enable())).toEqual({
