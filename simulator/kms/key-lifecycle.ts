@@ -1,6 +1,6 @@
 /**
  * What time does to keys by itself, whoever calls: imported material expires, material is rotated, and keys whose waiting
- * period is over go. Each happens at its date, in the order of the dates, however late somebody looks.
+ * period is over go. What is due in a key happens at its date, in the order of the dates, however late somebody looks.
  */
 import type { KmsKey } from "./key.js";
 import { isPendingDeletion } from "./key.js";

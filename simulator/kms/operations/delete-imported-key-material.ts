@@ -1,6 +1,6 @@
 /** DeleteImportedKeyMaterial (API_DeleteImportedKeyMaterial): the key waits until the same material is imported again. */
 import { z } from "zod";
-import { AwsError } from "../../errors.js";
+import { notFound } from "../../errors.js";
 import type { KmsKey } from "../key.js";
 import { withMaterialGone } from "../key-lifecycle.js";
 import { currentRecord } from "../material-record.js";
@@ -25,13 +25,10 @@ export const deleteImportedKeyMaterial = defineOperation({
 
 /**
  * The current material, if the request names none. Undefined if there never was one.
- * @throws AwsError KMSInvalidStateException
+ * @throws AwsError NotFoundException
  */
 function materialIdOf({ arn, materials }: KmsKey, named: string | undefined): string | undefined {
   if (named === undefined) return currentRecord(materials)?.id;
   if (materials.some(({ id }) => id === named)) return named;
-  throw new AwsError(
-    "KMSInvalidStateException",
-    `Key material (id: ${named}) is not associated with the KMS key ${arn}.`,
-  );
+  throw notFound(`Key material (id: ${named}) is not associated with the KMS key ${arn}.`);
 }

@@ -436,6 +436,10 @@ describe("a second material in a symmetric key", () => {
     expect(await materialsOf(key)).toHaveLength(2);
   });
 
+  it("cannot be taken away under an id that the key does not have", async () => {
+    expect(await errorNameOf(remove(key, "0".repeat(64)))).toBe("NotFoundException");
+  });
+
   it("expires without stopping the key", async () => {
     await importInto(key, two, { ImportType: "NEW_KEY_MATERIAL", ValidTo: new Date(clock().getTime() + DAY) });
     pass(DAY);
