@@ -71,7 +71,7 @@ export const replicateKey = defineOperation({
     return {
       ReplicaKeyMetadata: creating(keyMetadata(call.regions, replica)),
       ReplicaPolicy: replica.policy.text,
-      ReplicaTags: [...tags].map(([TagKey, TagValue]) => ({ TagKey, TagValue })),
+      ReplicaTags: tags.size === 0 ? undefined : [...tags].map(([TagKey, TagValue]) => ({ TagKey, TagValue })),
     };
   },
 });

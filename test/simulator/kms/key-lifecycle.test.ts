@@ -1,6 +1,6 @@
 /** What time does to keys, without a server: looking often and looking once come to the same. */
 import { randomBytes } from "node:crypto";
-import * as fc from "fast-check";
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { compileKeyPolicy } from "../../../simulator/iam/policy/compile.js";
 import { importedMaterial } from "../../../simulator/kms/import/imported-material.js";
