@@ -157,6 +157,36 @@ permissions() {
   refused "retire-grant does not find it again" NotFoundException retire-grant --key-id "$key" --grant-id "$grant"
 }
 
+materials() {
+  key=$(new_key --multi-region)
+  bytes CiphertextBlob encrypt --key-id "$key" --plaintext "$plain" >"$folder/sealed-before"
+  run enable-key-rotation --key-id "$key" --rotation-period-in-days 180
+  check "get-key-rotation-status shows the period" 180 "$(get RotationPeriodInDays get-key-rotation-status --key-id "$key")"
+  refused "enable-key-rotation wants a symmetric key" UnsupportedOperationException enable-key-rotation --key-id "$mac_key"
+  refused "get-key-rotation-status takes no alias" InvalidArnException get-key-rotation-status --key-id alias/a
+  run disable-key-rotation --key-id "$key"
+  check "disable-key-rotation ends it" False "$(get KeyRotationEnabled get-key-rotation-status --key-id "$key")"
+  refused "disable-key-rotation does not find an unknown key" NotFoundException disable-key-rotation --key-id no-key
+  run rotate-key-on-demand --key-id "$key"
+  check "list-key-rotations shows a rotation on demand" ON_DEMAND "$(get Rotations[].RotationType list-key-rotations --key-id "$key")"
+  refused "rotate-key-on-demand wants a symmetric key" UnsupportedOperationException rotate-key-on-demand --key-id "$mac_key"
+  refused "list-key-rotations wants one too" UnsupportedOperationException list-key-rotations --key-id "$mac_key"
+  run replicate-key --key-id "$key" --replica-region eu-west-1
+  check "a replica decrypts what the primary encrypted before" "from the command line" "$(bytes Plaintext decrypt --region eu-west-1 --ciphertext-blob "fileb://$folder/sealed-before")"
+  refused "replicate-key does so once for a Region" AlreadyExistsException replicate-key --key-id "$key" --replica-region eu-west-1
+  run update-primary-region --key-id "$key" --primary-region eu-west-1
+  check "update-primary-region leaves a replica" REPLICA "$(get KeyMetadata.MultiRegionConfiguration.MultiRegionKeyType describe-key --key-id "$key")"
+  refused "update-primary-region wants a primary" UnsupportedOperationException update-primary-region --key-id "$key" --primary-region eu-west-1
+  external=$(new_key --origin EXTERNAL)
+  wrapping="--wrapping-algorithm RSAES_OAEP_SHA_256 --wrapping-key-spec RSA_2048"
+  # shellcheck disable=SC2086
+  bytes ImportToken get-parameters-for-import --key-id "$external" $wrapping >"$folder/token"
+  # shellcheck disable=SC2086
+  refused "get-parameters-for-import wants a key of origin EXTERNAL" UnsupportedOperationException get-parameters-for-import --key-id "$key" $wrapping
+  refused "import-key-material wants material of the right size" ValidationException import-key-material --key-id "$external" --import-token "fileb://$folder/token" --encrypted-key-material "$plain" --expiration-model KEY_MATERIAL_DOES_NOT_EXPIRE
+  refused "delete-imported-key-material wants a key of origin EXTERNAL" UnsupportedOperationException delete-imported-key-material --key-id "$key"
+}
+
 custom_key_stores() {
   refused "create-custom-key-store is not supported" UnsupportedOperationException create-custom-key-store --custom-key-store-name a
   refused "describe-custom-key-stores is not supported" UnsupportedOperationException describe-custom-key-stores
@@ -167,8 +197,9 @@ custom_key_stores() {
 }
 
 mac_key=$(new_key --key-spec HMAC_256 --key-usage GENERATE_VERIFY_MAC)
-# Two at a time: the CLI takes most of its time to start.
+# Three at a time: the CLI takes most of its time to start.
 (keys; signatures) &
 (names; encryption; permissions; custom_key_stores) &
+(materials) &
 wait
 [ ! -e "$folder/failed" ]

@@ -2,12 +2,19 @@
  * Key pairs: how each spec's is made, and how they leave this process. Whoever does the arithmetic, the public part is a
  * SubjectPublicKeyInfo (RFC 5280 §4.1.2.7) and the private part PKCS #8 (RFC 5958), both DER.
  */
-import { generateKeyPair } from "node:crypto";
+import type { KeyObject } from "node:crypto";
+import { createPrivateKey, createPublicKey, generateKeyPair } from "node:crypto";
 import { promisify } from "node:util";
 import { unsupported } from "../errors.js";
 import type { AsymmetricMaterial, KeyMaterial, KeyPairMaterial } from "./key-material.js";
 import type { KeySpec } from "./key-specs.js";
-import { encodeLatticePrivateKey, encodeLatticePublicKey, isLatticeSpec, newLatticeMaterial } from "./lattice-keys.js";
+import {
+  decodeLatticePrivateKey,
+  encodeLatticePrivateKey,
+  encodeLatticePublicKey,
+  isLatticeSpec,
+  newLatticeMaterial,
+} from "./lattice-keys.js";
 
 const pair = promisify(generateKeyPair);
 
@@ -25,7 +32,7 @@ export async function newKeyPair(spec: KeySpec): Promise<KeyPairMaterial> {
 }
 
 /** RSA takes a while: it is made off the main thread. */
-async function newKeyObjects(spec: KeySpec): Promise<Omit<AsymmetricMaterial, "kind">> {
+export async function newKeyObjects(spec: KeySpec): Promise<Omit<AsymmetricMaterial, "kind">> {
   const modulusLength = RSA_BITS[spec];
   if (modulusLength !== undefined) return pair("rsa", { modulusLength });
   if (spec === "ECC_NIST_EDWARDS25519") return pair("ed25519");
@@ -33,6 +40,28 @@ async function newKeyObjects(spec: KeySpec): Promise<Omit<AsymmetricMaterial, "k
   // SM2 is of China Regions (API_CreateKey, "KeySpec"), and this KMS does not have it there either.
   if (namedCurve === undefined) throw unsupported(`KeySpec ${spec} is not supported in this Region`);
   return pair("ec", { namedCurve });
+}
+
+/** The key pair of a private key in PKCS #8, DER; undefined for what is none of that spec. */
+export function decodePrivateKey(spec: KeySpec, der: Uint8Array): KeyPairMaterial | undefined {
+  if (isLatticeSpec(spec)) return decodeLatticePrivateKey(spec, der);
+  const privateKey = parsePrivateKey(der);
+  if (privateKey === undefined || specOf(privateKey) !== spec) return undefined;
+  return { kind: "asymmetric", privateKey, publicKey: createPublicKey(privateKey) };
+}
+
+function parsePrivateKey(der: Uint8Array): KeyObject | undefined {
+  try {
+    return createPrivateKey({ key: Buffer.from(der), format: "der", type: "pkcs8" });
+  } catch {
+    return undefined; // whatever is wrong with it
+  }
+}
+
+function specOf({ asymmetricKeyType: type, asymmetricKeyDetails: details }: KeyObject): string | undefined {
+  if (type === "ed25519") return "ECC_NIST_EDWARDS25519";
+  const [specs, wanted] = type === "rsa" ? [RSA_BITS, details?.modulusLength] : [CURVES, details?.namedCurve];
+  return Object.entries(specs).find(([, value]) => value === wanted)?.[0];
 }
 
 /** Whether the material is a key pair. */

@@ -6,9 +6,16 @@ import type { KeyPolicy } from "../iam/policy/compile.js";
 import type { KeyMaterial, SymmetricMaterial } from "./key-material.js";
 import { materialIdBytes } from "./key-material.js";
 import type { KeySpec, KeyUsage } from "./key-specs.js";
+import type { MaterialRecords } from "./material-record.js";
+import { currentRecord } from "./material-record.js";
+import type { MultiRegionKeyType } from "./multi-region.js";
+import type { RotationSchedule } from "./rotation.js";
 
 /** Key states (KMS Developer Guide, "Key states of AWS KMS keys") that keys of this KMS come into. */
-export type KeyState = "Enabled" | "Disabled" | "PendingDeletion" | "PendingImport";
+export type KeyState = "Enabled" | "Disabled" | "PendingDeletion" | "PendingReplicaDeletion" | "PendingImport";
+
+/** Where its material is from: KMS itself, or whoever imports it. */
+export type KeyOrigin = "AWS_KMS" | "EXTERNAL";
 
 export interface KmsKey {
   readonly keyId: string;
@@ -18,16 +25,24 @@ export interface KmsKey {
   readonly description: string;
   readonly keySpec: KeySpec;
   readonly keyUsage: KeyUsage;
+  readonly origin: KeyOrigin;
   readonly state: KeyState;
   /** When a key that is pending deletion goes. */
   readonly deletionDate?: Date;
-  /** Oldest first; the last is the one that encrypts. Only symmetric keys come to have more than one. */
-  readonly materials: readonly KeyMaterial[];
+  /** How long the waiting period of a primary will be that is pending the deletion of its replicas. */
+  readonly pendingWindowInDays?: number;
+  /** Oldest first. Only symmetric keys come to have more than one. */
+  readonly materials: MaterialRecords;
+  /** Left out while automatic rotation is not enabled. */
+  readonly rotation?: RotationSchedule;
+  /** Left out for a single-Region key. */
+  readonly multiRegionKeyType?: MultiRegionKeyType;
   readonly tags: ReadonlyMap<string, string>;
   readonly policy: KeyPolicy;
 }
 
-export const newKeyId = (): string => randomUUID();
+export const newKeyId = (multiRegion = false): string =>
+  multiRegion ? `mrk-${randomUUID().replaceAll("-", "")}` : randomUUID();
 
 /** What a key id looks like, of a single-Region key and of a multi-Region key. */
 export const KEY_ID = /^(mrk-[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$/i;
@@ -42,11 +57,16 @@ export const resourceOf = (key: KmsKey): Resource => ({
   keyPolicy: key.policy,
 });
 
-/** What the key encrypts, signs and derives with. Undefined for one whose material has still to be imported. */
-export const currentMaterial = (key: KmsKey): KeyMaterial | undefined => key.materials.at(-1);
+/** Whether the key is on its way out. */
+export const isPendingDeletion = ({ state }: KmsKey): boolean =>
+  state === "PendingDeletion" || state === "PendingReplicaDeletion";
 
-/** The material that a ciphertext names, the newest or an older one. */
+/** What the key encrypts, signs and derives with. Undefined for one whose material has still, or again, to be imported. */
+export const currentMaterial = (key: KmsKey): KeyMaterial | undefined => currentRecord(key.materials)?.material;
+
+/** The material that a ciphertext names, the current or an older one. */
 export const findMaterial = (key: KmsKey, idBytes: Uint8Array): SymmetricMaterial | undefined =>
   key.materials
-    .filter((material): material is SymmetricMaterial => material.kind === "symmetric")
+    .map(({ material }) => material)
+    .filter((material): material is SymmetricMaterial => material?.kind === "symmetric")
     .find((material) => equalBytes(materialIdBytes(material), idBytes));

@@ -10,6 +10,7 @@ import type { Alias, KeyChange, Persistence } from "./change.js";
 import type { GrantStore } from "./grants.js";
 import type { KmsKey } from "./key.js";
 import { KEY_ID, keyIdBytes } from "./key.js";
+import { dueAt } from "./key-lifecycle.js";
 import { Timetable } from "./timetable.js";
 
 export class KeyStore {
@@ -23,7 +24,8 @@ export class KeyStore {
   readonly #aliases = new Map<string, Alias>();
   /** Alias ARNs by key id. */
   readonly #aliasesByKey = new Map<string, Set<string>>();
-  readonly #deletions = new Timetable();
+  /** When time next changes a key, by key ARN. */
+  readonly #timetable = new Timetable();
 
   /** `grants` are those on its keys. */
   constructor(region: string, persistence: Persistence, grants: GrantStore) {
@@ -108,14 +110,16 @@ export class KeyStore {
     return this.#find(this.keyArn(accountId, identifier));
   }
 
-  /** Lets happen what was to happen until `now`: keys whose waiting period is over go, with their aliases and grants. */
-  advance(now: Date): void {
-    for (const arn of this.#deletions.takeDue(now)) {
-      const key = this.#find(arn);
-      for (const alias of this.#aliasesByKey.get(key.keyId) ?? []) this.removeAlias(alias);
-      this.#grants.removeAllOf(arn);
-      this.#change({ kind: "key-gone", arn });
-    }
+  /** Takes a key away, with its aliases and grants. */
+  remove({ keyId, arn }: KmsKey): void {
+    for (const alias of this.#aliasesByKey.get(keyId) ?? []) this.removeAlias(alias);
+    this.#grants.removeAllOf(arn);
+    this.#change({ kind: "key-gone", arn });
+  }
+
+  /** The ARNs of the keys that time has changed, or will have until `now`; each is told once per `put`. */
+  takeDue(now: Date): readonly string[] {
+    return this.#timetable.takeDue(now);
   }
 
   /** Applies a change that was recorded before, without recording it again. */
@@ -144,13 +148,13 @@ export class KeyStore {
   #setKey(key: KmsKey): void {
     this.#keys.set(key.keyId, key);
     this.#byIdBytes.set(toHex(keyIdBytes(key.keyId)), key);
-    this.#deletions.set(key.arn, key.deletionDate);
+    this.#timetable.set(key.arn, dueAt(key));
   }
 
   #deleteKey(key: KmsKey): void {
     this.#keys.delete(key.keyId);
     this.#byIdBytes.delete(toHex(keyIdBytes(key.keyId)));
-    this.#deletions.set(key.arn, undefined);
+    this.#timetable.set(key.arn, undefined);
   }
 
   #setAlias(alias: Alias): void {

@@ -6,6 +6,7 @@
 import { randomBytes } from "node:crypto";
 import { ml_dsa44, ml_dsa65, ml_dsa87 } from "@noble/post-quantum/ml-dsa.js";
 import { ml_kem512, ml_kem768, ml_kem1024 } from "@noble/post-quantum/ml-kem.js";
+import { equalBytes } from "../../shared/bytes.js";
 import { bitString, contextOctets, encodeDer, integer, objectId, octetString, sequence } from "./asn1.js";
 
 export const ML_DSA = { ML_DSA_44: ml_dsa44, ML_DSA_65: ml_dsa65, ML_DSA_87: ml_dsa87 } as const;
@@ -50,6 +51,13 @@ export const latticeMaterial = <Spec extends LatticeSpec>(spec: Spec, seed: Uint
   seed,
   publicKey: SCHEMES[spec].keygen(seed).publicKey,
 });
+
+/** The key pair of a private key in `encodeLatticePrivateKey`'s one form; undefined for any other bytes. */
+export function decodeLatticePrivateKey(spec: LatticeSpec, der: Uint8Array): LatticeMaterial | undefined {
+  if (der.length < seedBytes(spec)) return undefined;
+  const material = latticeMaterial(spec, Uint8Array.from(der.subarray(-seedBytes(spec))));
+  return equalBytes(encodeLatticePrivateKey(material), der) ? material : undefined;
+}
 
 /** The private key in its expanded form, as the arithmetic takes it. */
 export const expandPrivateKey = ({ spec, seed }: LatticeMaterial): Uint8Array => SCHEMES[spec].keygen(seed).secretKey;

@@ -3,6 +3,7 @@ import { parseArn, partitionOf } from "../iam/arn.js";
 import type { Change, Persistence } from "./change.js";
 import { inMemory } from "./change.js";
 import { GrantStore } from "./grants.js";
+import { ImportTokens } from "./import/import-token.js";
 import type { KmsKey } from "./key.js";
 import { KeyStore } from "./keys.js";
 
@@ -28,6 +29,7 @@ export class Regions {
   readonly #persistence: Persistence;
   readonly #grantConsistencySeconds: number;
   readonly #regions = new Map<string, Region>();
+  readonly importTokens = new ImportTokens();
 
   /** Regions of the partition that `home` belongs to. */
   constructor(home: string, { persistence = inMemory, grantConsistencySeconds = 0 }: RegionsOptions = {}) {
@@ -53,9 +55,36 @@ export class Regions {
     return region;
   }
 
+  /** The key of that ARN, if there is one. */
+  find(arn: string): KmsKey | undefined {
+    return this.#regions.get(parseArn(arn)?.region ?? "")?.keys.find(arn);
+  }
+
+  /** The other keys of a multi-Region key; none of a single-Region key. */
+  related({ arn, accountId, keyId, multiRegionKeyType }: KmsKey): readonly KmsKey[] {
+    if (multiRegionKeyType === undefined) return [];
+    const keys = [...this.#regions.values()].map((region) => region.keys.find(region.keys.keyArn(accountId, keyId)));
+    return keys.filter((key) => key !== undefined).filter((key) => key.arn !== arn);
+  }
+
+  /** Puts a key in its Region. */
+  put(key: KmsKey): void {
+    this.#regionOf(key).keys.put(key);
+  }
+
+  /** Takes a key away, with its aliases and grants. */
+  remove(key: KmsKey): void {
+    this.#regionOf(key).keys.remove(key);
+  }
+
+  /** The ARNs of the keys in all Regions whose time has come. */
+  takeDue(now: Date): readonly string[] {
+    return [...this.#regions.values()].flatMap(({ keys }) => keys.takeDue(now));
+  }
+
   /** Applies a change that was recorded before. */
   restore(change: Change): void {
-    const { keys, grants } = this.of(parseArn(arnOf(change))?.region ?? "");
+    const { keys, grants } = this.#regionOf({ arn: arnOf(change) });
     if (change.kind === "grant" || change.kind === "grant-gone") grants.restore(change);
     else keys.restore(change);
   }
@@ -65,9 +94,8 @@ export class Regions {
     for (const { keys } of this.#regions.values()) yield* keys.all();
   }
 
-  /** The key of that ARN, if there is one. */
-  find(arn: string): KmsKey | undefined {
-    return this.#regions.get(parseArn(arn)?.region ?? "")?.keys.find(arn);
+  #regionOf({ arn }: { readonly arn: string }): Region {
+    return this.of(parseArn(arn)?.region ?? "");
   }
 
   /** Resolves when every change so far is kept. */

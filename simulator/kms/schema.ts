@@ -100,6 +100,13 @@ export const encryptionAlgorithm = z.enum(ENCRYPTION_ALGORITHMS).optional();
 export const plaintext = sensitiveBlob(1, 4096);
 export const message = sensitiveBlob(1, 4096);
 export const ciphertext = blob(1, 6144);
+export const keyMaterialId = patterned("^[a-f0-9]+$", 64, 64);
+export const region = patterned("^([a-z]+-){2,3}\\d+$", 1, 32);
+/** Seconds since 1970, with a fraction or without: a Date in handlers. */
+export const timestamp = z
+  .number()
+  .transform((seconds) => new Date(seconds * 1000))
+  .refine((date) => !Number.isNaN(date.getTime()), { params: { serialization: true } });
 export const recipient = z
   .object({ KeyEncryptionAlgorithm: z.enum(["RSAES_OAEP_SHA_256"]), AttestationDocument: blob(1, 262_144) })
   .optional();

@@ -15,6 +15,7 @@ import type { Principals } from "../iam/principals.js";
 import { requestContext } from "../iam/request-context.js";
 import type { Signature } from "../iam/sigv4.js";
 import { verifySignature } from "../iam/sigv4.js";
+import { advance } from "./key-lifecycle.js";
 import type { Caller, CallTrace, Operation } from "./operation.js";
 import { encodeAnswer } from "./operation.js";
 import { OPERATIONS } from "./operations/table.js";
@@ -105,7 +106,7 @@ export class KmsService implements Service {
   async #run(operation: Operation, request: AwsRequest, { key, region }: Signature, { now, trace }: CallTime) {
     const { regions, quotas, principals } = this.#options;
     const { keys, grants } = regions.of(region);
-    keys.advance(now);
+    advance(regions, now);
     const { world } = principals;
     const context = requestContext(request, { key, region, service: "kms", now }, world);
     const caller: Caller = { principal: key.principal, now, ...context, world, keys, grants, regions, quotas };

@@ -93,6 +93,10 @@ export function encryptWith(key: KmsKey, { algorithm, context }: Cipher, content
   return sealBlob(blobKeyOf(key, material), material.secret, content, context);
 }
 
+/** The symmetric material that made a ciphertext of the key. @throws AwsError InvalidCiphertextException */
+export const materialOfCiphertext = (key: KmsKey, { algorithm }: Cipher, ciphertext: Uint8Array) =>
+  algorithm === "SYMMETRIC_DEFAULT" ? findMaterial(key, parseBlob(ciphertext).materialId) : undefined;
+
 /** @throws AwsError InvalidCiphertextException, for whatever is wrong with it */
 export function decryptWith(key: KmsKey, { algorithm, context }: Cipher, ciphertext: Uint8Array): Uint8Array {
   if (algorithm !== "SYMMETRIC_DEFAULT") return decryptRsa(key, algorithm, ciphertext);

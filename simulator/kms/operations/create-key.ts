@@ -1,8 +1,10 @@
 /** CreateKey (API_CreateKey). */
+import { randomUUID } from "node:crypto";
 import { z } from "zod";
 import type { KmsKey } from "../key.js";
 import { newKeyId } from "../key.js";
 import { CUSTOMER_MASTER_KEY_SPECS, KEY_SPECS, KEY_USAGES } from "../key-specs.js";
+import { firstMaterial } from "../material-record.js";
 import { newMaterial } from "../new-material.js";
 import type { Call, Demand } from "../operation.js";
 import { defineOperation } from "../operation.js";
@@ -11,6 +13,7 @@ import type { Tags } from "../tags.js";
 import { readTags, tagConditions, tagList } from "../tags.js";
 import { customKeyStoreId } from "./custom-key-stores.js";
 import { keyMetadata } from "./describe-key.js";
+import { multiRegionConditions } from "./key-access.js";
 import type { KeyKind } from "./key-kinds.js";
 import { keyKindOf } from "./key-kinds.js";
 import {
@@ -53,18 +56,21 @@ export const createKey = defineOperation({
     const key = await makeKey(call, wanted);
     if (call.input.BypassPolicyLockoutSafetyCheck !== true) assertNoLockout(call, key);
     call.keys.put(key);
-    return { KeyMetadata: keyMetadata(key) };
+    return { KeyMetadata: keyMetadata(call.regions, key) };
   },
 });
 
-const keyDemand = ({ principal, input }: Call<CreateKeyInput>, { spec, usage, tags }: Wanted): Demand => ({
+const keyDemand = (
+  { principal, input }: Call<CreateKeyInput>,
+  { spec, usage, origin, multiRegion, tags }: Wanted,
+): Demand => ({
   action: "kms:CreateKey",
   resource: { arn: "*", accountId: principal.accountId },
   conditions: [
     ["kms:KeySpec", [spec]],
     ["kms:KeyUsage", [usage]],
-    ["kms:KeyOrigin", ["AWS_KMS"]],
-    ["kms:MultiRegion", ["false"]],
+    ["kms:KeyOrigin", [origin]],
+    ...multiRegionConditions(multiRegion ? "PRIMARY" : undefined),
     ...bypassCondition(input.BypassPolicyLockoutSafetyCheck),
     ...tagConditions(tags),
   ],
@@ -79,7 +85,7 @@ const tagDemand = ({ principal: { accountId }, keys }: Call<CreateKeyInput>, { t
 
 async function makeKey({ input, principal, keys, now }: Call<CreateKeyInput>, wanted: Wanted): Promise<KmsKey> {
   const { accountId } = principal;
-  const keyId = newKeyId();
+  const keyId = newKeyId(wanted.multiRegion);
   const arn = keys.keyArn(accountId, keyId);
   return {
     keyId,
@@ -90,8 +96,16 @@ async function makeKey({ input, principal, keys, now }: Call<CreateKeyInput>, wa
     keySpec: wanted.spec,
     keyUsage: wanted.usage,
     policy: readKeyPolicy(input.Policy ?? defaultKeyPolicy(arn)),
-    materials: [await newMaterial(wanted.spec)],
     tags: wanted.tags,
-    state: "Enabled",
+    ...(wanted.multiRegion ? { multiRegionKeyType: "PRIMARY" } : {}),
+    ...(await beginningOf(wanted)),
   };
+}
+
+/** What a new key begins with: material of KMS's own, or the want of some. */
+async function beginningOf({ origin, spec }: KeyKind): Promise<Pick<KmsKey, "origin" | "materials" | "state">> {
+  if (origin === "EXTERNAL") return { origin, materials: [], state: "PendingImport" };
+  const material = await newMaterial(spec);
+  const id = material.kind === "symmetric" ? material.id : randomUUID();
+  return { origin, materials: [firstMaterial(id, material)], state: "Enabled" };
 }

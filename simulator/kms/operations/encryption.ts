@@ -3,6 +3,7 @@ import { z } from "zod";
 import { wipe } from "../../../shared/bytes.js";
 import type { KmsKey } from "../key.js";
 import { currentMaterial, resourceOf } from "../key.js";
+import type { KeyMaterial } from "../key-material.js";
 import type { Answer, Call, Conditions, Demand } from "../operation.js";
 import { defineOperation, secretAnswer } from "../operation.js";
 import {
@@ -17,7 +18,15 @@ import {
   recipient,
 } from "../schema.js";
 import type { Cipher } from "./ciphers.js";
-import { assertFits, cipherOf, ciphertextOf, decryptWith, encryptWith, keyOfCiphertext } from "./ciphers.js";
+import {
+  assertFits,
+  cipherOf,
+  ciphertextOf,
+  decryptWith,
+  encryptWith,
+  keyOfCiphertext,
+  materialOfCiphertext,
+} from "./ciphers.js";
 import { contextConditions, demandOn, keyConditions, keyOf } from "./key-access.js";
 
 const encryptInput = z.object({
@@ -89,7 +98,7 @@ export const decrypt = defineOperation({
       ...secretAnswer(call, "Plaintext", decryptWith(key, cipher, sealed)),
       KeyId: key.arn,
       EncryptionAlgorithm: cipher.algorithm,
-      ...materialMember(key, "KeyMaterialId"),
+      ...materialMember("KeyMaterialId", materialOfCiphertext(key, cipher, sealed)),
     };
   },
 });
@@ -134,8 +143,8 @@ export const reEncrypt = defineOperation({
         KeyId: destination.arn,
         SourceEncryptionAlgorithm: from.algorithm,
         DestinationEncryptionAlgorithm: to.algorithm,
-        ...materialMember(source, "SourceKeyMaterialId"),
-        ...materialMember(destination, "DestinationKeyMaterialId"),
+        ...materialMember("SourceKeyMaterialId", materialOfCiphertext(source, from, sealed)),
+        ...materialMember("DestinationKeyMaterialId", currentMaterial(destination)),
       };
     } finally {
       wipe(content);
@@ -176,7 +185,5 @@ function* cipherConditions({ algorithm, context }: Cipher): Conditions {
   yield* contextConditions(context);
 }
 
-function materialMember(key: KmsKey, name: string): Answer {
-  const material = currentMaterial(key);
-  return material?.kind === "symmetric" ? { [name]: material.id } : {};
-}
+const materialMember = (name: string, material: KeyMaterial | undefined): Answer =>
+  material?.kind === "symmetric" ? { [name]: material.id } : {};

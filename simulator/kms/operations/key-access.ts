@@ -1,11 +1,12 @@
 /** What the operations on one key have in common: finding it, the conditions that it brings, and whether it may be used. */
-import { AwsError } from "../../errors.js";
+import { AwsError, unsupported } from "../../errors.js";
 import type { EncryptionContext } from "../encryption-context.js";
-import type { KmsKey } from "../key.js";
-import { currentMaterial, keyIdBytes, resourceOf } from "../key.js";
+import type { KeyOrigin, KmsKey } from "../key.js";
+import { currentMaterial, isPendingDeletion, keyIdBytes, resourceOf } from "../key.js";
 import type { KeyMaterial, SymmetricMaterial } from "../key-material.js";
 import { materialIdBytes } from "../key-material.js";
 import type { KeyUsage } from "../key-specs.js";
+import type { MultiRegionKeyType } from "../multi-region.js";
 import type { Call, Conditions, Demand } from "../operation.js";
 
 /** The key that the request names. @throws AwsError NotFoundException */
@@ -44,12 +45,18 @@ export function demandOn(
 export function* keyConditions(call: Pick<Call<unknown>, "keys">, key: KmsKey, name: string | undefined): Conditions {
   yield ["kms:KeySpec", [key.keySpec]];
   yield ["kms:KeyUsage", [key.keyUsage]];
-  yield ["kms:KeyOrigin", ["AWS_KMS"]];
-  yield ["kms:MultiRegion", ["false"]];
+  yield ["kms:KeyOrigin", [key.origin]];
+  yield* multiRegionConditions(key.multiRegionKeyType);
   yield ["kms:ResourceAliases", call.keys.aliasesOf(key)];
   for (const [tag, value] of key.tags) yield [`aws:ResourceTag/${tag}`, [value]];
   const alias = name?.replace(/^arn:.*:(?=alias\/)/, "");
   if (alias?.startsWith("alias/")) yield ["kms:RequestAlias", [alias]];
+}
+
+/** `kms:MultiRegion` and `kms:MultiRegionKeyType`. */
+export function* multiRegionConditions(type: MultiRegionKeyType | undefined): Conditions {
+  yield ["kms:MultiRegion", [String(type !== undefined)]];
+  if (type !== undefined) yield ["kms:MultiRegionKeyType", [type]];
 }
 
 /** `kms:EncryptionContext:*` and `kms:EncryptionContextKeys`. */
@@ -74,8 +81,13 @@ export function assertNotPending(key: KmsKey): void {
 }
 
 /** Whether the key's state lets what belongs to it be changed. @throws AwsError KMSInvalidStateException */
-export function assertNotPendingDeletion({ arn, state }: KmsKey): void {
-  if (state === "PendingDeletion") throw new AwsError("KMSInvalidStateException", `${arn} is pending deletion.`);
+export function assertNotPendingDeletion(key: KmsKey): void {
+  if (isPendingDeletion(key)) throw new AwsError("KMSInvalidStateException", `${key.arn} is pending deletion.`);
+}
+
+/** @throws AwsError UnsupportedOperationException for a key of another origin */
+export function assertOrigin({ arn, origin }: KmsKey, wanted: KeyOrigin): void {
+  if (origin !== wanted) throw unsupported(`${arn} origin is ${origin} which is not valid for this operation.`);
 }
 
 /** The usage comes first: KMS tells of it whatever the state. @throws AwsError InvalidKeyUsageException, and as `assertEnabled` */

@@ -1,12 +1,15 @@
 /** Which kind of key CreateKey is asked for, and which kinds there are not (API_CreateKey; KMS Developer Guide, "Key spec reference"). */
 import type { AwsError } from "../../errors.js";
 import { unsupported, validationError } from "../../errors.js";
+import type { KeyOrigin } from "../key.js";
 import type { KeySpec, KeyUsage } from "../key-specs.js";
 import { mayHaveUsage } from "../key-specs.js";
 
 export interface KeyKind {
   readonly spec: KeySpec;
   readonly usage: KeyUsage;
+  readonly origin: KeyOrigin;
+  readonly multiRegion: boolean;
 }
 
 /** The members of a request that say it. */
@@ -31,17 +34,16 @@ export function keyKindOf(input: KeyKindInput): KeyKind {
   if (input.KeyUsage === undefined && spec !== "SYMMETRIC_DEFAULT") {
     throw validationError("You must specify a KeyUsage value for all KMS keys except for symmetric encryption keys.");
   }
-  assertOffered(input);
+  const origin = originOf(input);
   const usage = input.KeyUsage ?? "ENCRYPT_DECRYPT";
   if (!mayHaveUsage(spec, usage)) throw unfit(spec, usage);
-  return { spec, usage };
+  return { spec, usage, origin, multiRegion: input.MultiRegion === true };
 }
 
-function assertOffered({ Origin = "AWS_KMS", CustomKeyStoreId, XksKeyId, MultiRegion }: KeyKindInput): void {
-  if (Origin !== "AWS_KMS" || CustomKeyStoreId !== undefined || XksKeyId !== undefined) {
-    throw unsupported(`Keys of origin ${Origin} and custom key stores are not supported by this simulated KMS.`);
-  }
-  if (MultiRegion === true) throw unsupported("Multi-Region keys are not supported by this simulated KMS.");
+function originOf({ Origin = "AWS_KMS", CustomKeyStoreId, XksKeyId }: KeyKindInput): KeyOrigin {
+  const isOffered = Origin === "AWS_KMS" || Origin === "EXTERNAL";
+  if (isOffered && CustomKeyStoreId === undefined && XksKeyId === undefined) return Origin;
+  throw unsupported(`Keys of origin ${Origin} and custom key stores are not supported by this simulated KMS.`);
 }
 
 function unfit(spec: KeySpec, usage: KeyUsage): AwsError {

@@ -1,6 +1,7 @@
 /** EnableKey and DisableKey (API_EnableKey, API_DisableKey). To be what it is already is no error for a key. */
 import { z } from "zod";
 import { defineOperation } from "../operation.js";
+import { resumed } from "../rotation.js";
 import { keyId } from "../schema.js";
 import { assertNotPending, demandOn, keyByIdOf } from "./key-access.js";
 
@@ -14,9 +15,9 @@ function switchKey(name: "EnableKey" | "DisableKey", state: "Enabled" | "Disable
     input: z.object({ KeyId: keyId }),
     subject: keyByIdOf,
     demands: (call, key) => [demandOn(call, key, name)],
-    perform: ({ keys }, key) => {
+    perform: ({ keys, now }, key) => {
       assertNotPending(key);
-      keys.put({ ...key, state });
+      keys.put(state === "Enabled" ? resumed({ ...key, state }, now) : { ...key, state });
       return {};
     },
   });

@@ -16,12 +16,15 @@ import {
   generateDataKeyPairWithoutPlaintext,
   generateDataKeyWithoutPlaintext,
 } from "./data-keys.js";
+import { deleteImportedKeyMaterial } from "./delete-imported-key-material.js";
 import { describeKey } from "./describe-key.js";
 import { decapsulate, encapsulate } from "./encapsulation.js";
 import { decrypt, encrypt, reEncrypt } from "./encryption.js";
 import { createGrant } from "./grants/create-grant.js";
 import { retireGrant, revokeGrant } from "./grants/delete-grants.js";
 import { listGrants, listRetirableGrants } from "./grants/list-grants.js";
+import { importKeyMaterial } from "./import-key-material.js";
+import { getParametersForImport } from "./import-parameters.js";
 import { deriveSharedSecret } from "./key-agreement.js";
 import { cancelKeyDeletion, scheduleKeyDeletion } from "./key-deletion.js";
 import { updateKeyDescription } from "./key-descriptions.js";
@@ -29,12 +32,16 @@ import { getKeyLastUsage } from "./key-last-usage.js";
 import { getKeyPolicy, listKeyPolicies, putKeyPolicy } from "./key-policies.js";
 import { disableKey, enableKey } from "./key-states.js";
 import { listAliases } from "./list-aliases.js";
+import { listKeyRotations } from "./list-key-rotations.js";
 import { listKeys } from "./list-keys.js";
 import { generateMac, verifyMac } from "./macs.js";
 import { getPublicKey } from "./public-keys.js";
 import { generateRandom } from "./random.js";
+import { replicateKey } from "./replicate-key.js";
+import { disableKeyRotation, enableKeyRotation, getKeyRotationStatus, rotateKeyOnDemand } from "./rotation.js";
 import { sign, verify } from "./signatures.js";
 import { listResourceTags, tagResource, untagResource } from "./tagging.js";
+import { updatePrimaryRegion } from "./update-primary-region.js";
 
 export const OPERATIONS: ReadonlyMap<string, Operation> = new Map(
   [
@@ -48,12 +55,15 @@ export const OPERATIONS: ReadonlyMap<string, Operation> = new Map(
     decrypt,
     deleteAlias,
     deleteCustomKeyStore,
+    deleteImportedKeyMaterial,
     deriveSharedSecret,
     describeCustomKeyStores,
     describeKey,
     disableKey,
+    disableKeyRotation,
     disconnectCustomKeyStore,
     enableKey,
+    enableKeyRotation,
     encapsulate,
     encrypt,
     generateDataKey,
@@ -64,17 +74,23 @@ export const OPERATIONS: ReadonlyMap<string, Operation> = new Map(
     generateRandom,
     getKeyLastUsage,
     getKeyPolicy,
+    getKeyRotationStatus,
+    getParametersForImport,
     getPublicKey,
+    importKeyMaterial,
     listAliases,
     listGrants,
     listKeyPolicies,
+    listKeyRotations,
     listKeys,
     listResourceTags,
     listRetirableGrants,
     putKeyPolicy,
     reEncrypt,
+    replicateKey,
     retireGrant,
     revokeGrant,
+    rotateKeyOnDemand,
     scheduleKeyDeletion,
     sign,
     tagResource,
@@ -82,6 +98,7 @@ export const OPERATIONS: ReadonlyMap<string, Operation> = new Map(
     updateAlias,
     updateCustomKeyStore,
     updateKeyDescription,
+    updatePrimaryRegion,
     verify,
     verifyMac,
   ].map((operation) => [operation.name, operation]),

@@ -28,7 +28,9 @@ import { startKms } from "../../../simulator/endpoint/server.js";
 import { compileKeyPolicy } from "../../../simulator/iam/policy/compile.js";
 import { openDataFolder } from "../../../simulator/kms/data-folder.js";
 import type { KmsKey } from "../../../simulator/kms/key.js";
+import type { KeyMaterial } from "../../../simulator/kms/key-material.js";
 import { latticeMaterial } from "../../../simulator/kms/lattice-keys.js";
+import { firstMaterial } from "../../../simulator/kms/material-record.js";
 import { defaultKeyPolicy } from "../../../simulator/kms/operations/policy-documents.js";
 import { openRepository } from "../../../simulator/storage/repository.js";
 import { testFolder } from "../../support/folder.js";
@@ -216,19 +218,20 @@ describe("the master key", () => {
     const secret = randomBytes(32);
     const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "prime256v1" });
     const id = createHash("sha256").update("id").digest("hex");
-    const key = (keyId: string, materials: KmsKey["materials"]): KmsKey => {
+    const key = (keyId: string, material: KeyMaterial): KmsKey => {
       const arn = `arn:aws:kms:us-east-1:111122223333:key/${keyId}`;
       return {
         ...{ keyId, arn, accountId: "111122223333", creationDate: NOW, state: "Enabled", keyUsage: "ENCRYPT_DECRYPT" },
-        ...{ description: "in the clear", tags: new Map([["$map", "x"]]), keySpec: "SYMMETRIC_DEFAULT", materials },
+        ...{ description: "in the clear", tags: new Map([["$map", "x"]]), keySpec: "SYMMETRIC_DEFAULT" },
+        ...{ origin: "AWS_KMS", materials: [firstMaterial(id, material)] },
         policy: compileKeyPolicy(defaultKeyPolicy(arn)),
       };
     };
     const keys = [
-      key("00000000-0000-0000-0000-000000000001", [{ kind: "symmetric", id, secret: createSecretKey(secret) }]),
-      key("00000000-0000-0000-0000-000000000002", [{ kind: "mac", secret: createSecretKey(secret) }]),
-      key("00000000-0000-0000-0000-000000000003", [{ kind: "asymmetric", privateKey, publicKey }]),
-      key("00000000-0000-0000-0000-000000000004", [latticeMaterial("ML_DSA_44", new Uint8Array(secret))]),
+      key("00000000-0000-0000-0000-000000000001", { kind: "symmetric", id, secret: createSecretKey(secret) }),
+      key("00000000-0000-0000-0000-000000000002", { kind: "mac", secret: createSecretKey(secret) }),
+      key("00000000-0000-0000-0000-000000000003", { kind: "asymmetric", privateKey, publicKey }),
+      key("00000000-0000-0000-0000-000000000004", latticeMaterial("ML_DSA_44", new Uint8Array(secret))),
     ];
     const first = await openDataFolder({ folder });
     for (const one of keys) first.record({ kind: "key", key: one });
@@ -240,7 +243,10 @@ describe("the master key", () => {
     const comparable = ({ policy, materials, ...rest }: KmsKey) => ({
       ...rest,
       policy: policy.text,
-      materials: materials.map((material) => Object.entries(material).map(([name, value]) => [name, exported(value)])),
+      materials: materials.map(({ material = {}, ...record }) => ({
+        ...record,
+        material: Object.entries(material).map(([name, value]) => [name, exported(value)]),
+      })),
     });
     expect(read.map(comparable)).toEqual(keys.map(comparable));
 

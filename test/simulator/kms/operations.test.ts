@@ -116,8 +116,6 @@ describe("CreateKey and DescribeKey", () => {
       "UnsupportedOperationException",
       "KeySpec SM2 is not supported in this Region",
     ],
-    ["multi-Region keys", { MultiRegion: true }, "UnsupportedOperationException", "Multi-Region"],
-    ["imported material", { Origin: "EXTERNAL" }, "UnsupportedOperationException", "Keys of origin EXTERNAL"],
     ["a policy that is none", { Policy: "{}" }, "MalformedPolicyDocumentException", "Syntax errors in policy"],
     [
       "a policy that locks its maker out",

@@ -13,6 +13,8 @@ import { allowedByGrants } from "../../../../simulator/kms/grant-authorization.j
 import { areAsStrict, areSatisfied } from "../../../../simulator/kms/grant-constraints.js";
 import { claimedGrantId, isGenuine, newGrantToken } from "../../../../simulator/kms/grant-token.js";
 import type { KmsKey } from "../../../../simulator/kms/key.js";
+import { advance } from "../../../../simulator/kms/key-lifecycle.js";
+import { firstMaterial } from "../../../../simulator/kms/material-record.js";
 import { newMaterial } from "../../../../simulator/kms/new-material.js";
 import { createGrant } from "../../../../simulator/kms/operations/grants/create-grant.js";
 import { RecipientVerifier } from "../../../../simulator/kms/recipient.js";
@@ -79,9 +81,9 @@ describe("the grants of a Region", () => {
     keys.put(await pendingKey());
     const other = newGrant({ keyArn: KEY_ARN.replace(/.$/, "0") });
     for (const grant of [newGrant(), newGrant(), other]) grants.put(grant);
-    keys.advance(new Date(NOW.getTime() + DAY - 1));
+    advance(regions, new Date(NOW.getTime() + DAY - 1));
     expect(grants.countOf(KEY_ARN)).toBe(2);
-    keys.advance(new Date(NOW.getTime() + DAY));
+    advance(regions, new Date(NOW.getTime() + DAY));
     expect([grants.countOf(KEY_ARN), grants.countOf(other.keyArn)]).toEqual([0, 1]);
     const again = new Regions(REGION);
     for (const change of changes) again.restore(change);
@@ -143,8 +145,9 @@ async function pendingKey(): Promise<KmsKey> {
   return {
     ...{ keyId: KEY_ID, arn: KEY_ARN, accountId: "111122223333", creationDate: NOW, description: "" },
     ...{ keySpec: "SYMMETRIC_DEFAULT", keyUsage: "ENCRYPT_DECRYPT", state: "PendingDeletion", tags: new Map() },
+    origin: "AWS_KMS",
     deletionDate: new Date(NOW.getTime() + DAY),
-    materials: [await newMaterial("SYMMETRIC_DEFAULT")],
+    materials: [firstMaterial("first", await newMaterial("SYMMETRIC_DEFAULT"))],
     policy: compileKeyPolicy(JSON.stringify({ Version: "2012-10-17", Statement: [OWN_ACCOUNT] })),
   };
 }
