@@ -34,7 +34,7 @@ const settledBytes = (): number => {
   return heapUsed + external;
 };
 
-await throughput(createKey, { calls: 1_000, concurrent: 16 }); // so that the audit log, which is bounded, has its records
+await throughput(createKey, { calls: 20_000, concurrent: 16 }); // so that the audit log, which is bounded, has its records
 const before = settledBytes();
 const perSecond = await throughput(createKey, { calls: count, concurrent: 16 });
 const after = settledBytes();

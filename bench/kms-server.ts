@@ -2,9 +2,12 @@
  * The simulated KMS by itself: requests a second of a raw client over connections that are kept, beside a bare `node:http`
  * server that reads the same requests and answers the same bytes; and what 100,000 keys take in memory.
  */
+import { execFileSync } from "node:child_process";
 import { generateKeyPairSync } from "node:crypto";
 import { once } from "node:events";
+import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
+import { z } from "zod";
 import { toBase64 } from "../shared/bytes.js";
 import { decodeNsmResponse, encodeNsmRequest } from "../shared/nsm.js";
 import { signRequest } from "../simulator/iam/sign-request.js";
@@ -36,10 +39,22 @@ export async function run({ smoke }: { readonly smoke: boolean }): Promise<Row[]
     }
     servers.kms.close();
     servers.bare.close();
-    return rows;
+    return [...rows, keysInMemory(smoke ? 2_000 : 100_000)];
   } finally {
     await worker.terminate();
   }
+}
+
+/** What so many keys hold, made by CreateKey in a process of their own. */
+function keysInMemory(count: number): Row {
+  const script = fileURLToPath(new URL("./kms-keys.js", import.meta.url));
+  const output = execFileSync(process.execPath, ["--expose-gc", script, String(count)], { encoding: "utf8" });
+  const { bytesPerKey } = z.object({ bytesPerKey: z.number() }).parse(JSON.parse(output));
+  return {
+    name: `${count.toLocaleString("en-GB")} keys in memory`,
+    median: (bytesPerKey * count) / 2 ** 20,
+    unit: "MiB",
+  };
 }
 
 /** A document of a simulated enclave. */
