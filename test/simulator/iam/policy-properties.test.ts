@@ -208,9 +208,27 @@ describe("a decision", () => {
 describe("a pattern", () => {
   const text = fc.string({ unit: oneOf("a", "b", "*", "?", ".") });
 
+  const expression = (pattern: string) =>
+    new RegExp(`^${pattern.replaceAll(".", "\\.").replaceAll("*", ".*").replaceAll("?", ".")}$`);
+
+  it("finds a part with question marks wherever it stands", () => {
+    const long = fc.string({ unit: oneOf("a", "a", "b"), maxLength: 900, size: "max" });
+    const cut = fc.record({
+      from: fc.nat(900),
+      length: fc.nat(600),
+      hole: fc.nat(9),
+      end: oneOf("", "a", "b", "?", "."),
+    });
+    fc.assert(
+      fc.property(long, cut, (actual, { from, length, hole, end }) => {
+        const part = Array.from(actual.slice(from, from + length), (one, i) => (i % 10 === hole ? "?" : one)).join("");
+        const pattern = `*${part}${end}*`;
+        expect(compileGlob(pattern)(actual)).toBe(expression(pattern).test(actual));
+      }),
+    );
+  });
+
   it("matches what a regular expression of the same meaning matches", () => {
-    const expression = (pattern: string) =>
-      new RegExp(`^${pattern.replaceAll(".", "\\.").replaceAll("*", ".*").replaceAll("?", ".")}$`);
     fc.assert(
       fc.property(text, text, (pattern, actual) => {
         expect(compileGlob(pattern)(actual)).toBe(expression(pattern).test(actual));
