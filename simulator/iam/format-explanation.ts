@@ -64,8 +64,8 @@ function valueLines(name: string, values: readonly string[]): readonly string[] 
   return shown.map((value, i) => `          ${i === 0 ? name : "      "}  ${value}`);
 }
 
-/** What comes from a policy or a request must not drive the terminal. */
+/** What comes from a policy or a request must not drive the terminal, nor look like a line of its own. */
 const printable = (line: string): string =>
-  line.replace(/\p{C}/gu, (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`);
+  line.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`);
 
 const mark = (matched: boolean): string => (matched ? "✓" : "✗");

@@ -182,9 +182,9 @@ describe("at a terminal", () => {
   });
 
   it("lets no value drive the terminal", () => {
-    const values = { [PCR0]: "\u001b[2J\nALLOWED" };
+    const values = { [PCR0]: "\u001b[2J\nALLOWED\u2028\u2029" };
     const text = formatExplanation(explainAuthorization(requestOf({ ...attested, values })));
-    expect(text).toContain("actual  \\u{1b}[2J\\u{a}ALLOWED");
+    expect(text).toContain("actual  \\u{1b}[2J\\u{a}ALLOWED\\u{2028}\\u{2029}");
     expect(text.split("\n").filter((line) => line.startsWith("ALLOWED"))).toEqual([]);
   });
 });
