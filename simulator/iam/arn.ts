@@ -16,6 +16,21 @@ export function parseArn(text: string): Arn | undefined {
   return { partition, service, region, accountId, resource };
 }
 
+/** Every partition. */
+const PARTITIONS: ReadonlySet<string> = new Set([
+  "aws",
+  "aws-cn",
+  "aws-eusc",
+  "aws-iso",
+  "aws-iso-b",
+  "aws-iso-e",
+  "aws-iso-f",
+  "aws-us-gov",
+]);
+
+/** Whether AWS has that partition. */
+export const isPartition = (text: string): boolean => PARTITIONS.has(text);
+
 /** The partition that a Region belongs to (General Reference, "Amazon Resource Names"). */
 export function partitionOf(region: string): string {
   if (region.startsWith("cn-")) return "aws-cn";

@@ -6,7 +6,7 @@
  */
 import { malformedPolicy } from "../../errors.js";
 import type { Arn } from "../arn.js";
-import { parseArn } from "../arn.js";
+import { isPartition, parseArn } from "../arn.js";
 import type { CallerIdentity } from "../caller-identity.js";
 import type { PrincipalElement } from "./document.js";
 
@@ -46,43 +46,47 @@ export function compilePrincipal(element: PrincipalElement): PrincipalTest {
 export function compileNotPrincipal(element: PrincipalElement): PrincipalTest {
   compilePrincipal(element); // for what it refuses
   const everybody = element.AWS?.includes("*") === true;
-  const listed = new Set([...(element.AWS ?? []).map(canonical), ...(element.Service ?? [])]);
+  const listed = new Set([...(element.AWS ?? []), ...(element.Service ?? [])]);
   return (caller) => {
-    const excepted = caller.boundary === undefined && identities(caller).every((one) => listed.has(one));
+    const excepted =
+      caller.boundary === undefined && identities(caller).every((names) => names.some((name) => listed.has(name)));
     return everybody || excepted ? "none" : "itself";
   };
 }
 
-/** All ARNs that a caller goes by. */
-function identities({ kind, arn, roleArn, accountId }: CallerIdentity): readonly string[] {
-  if (kind === "service") return [arn];
-  const root = `arn:${parseArn(arn)?.partition ?? "aws"}:iam::${accountId}:root`;
-  return [root, ...(roleArn === undefined ? [] : [roleArn]), arn];
+/** All that a caller is, each by every name that it has in a policy. */
+function identities({ kind, arn, roleArn, accountId }: CallerIdentity): readonly (readonly string[])[] {
+  if (kind === "service") return [[arn]];
+  const account = [`arn:${partitionOfArn(arn)}:iam::${accountId}:root`, accountId];
+  if (kind === "root") return [account];
+  return [account, ...(roleArn === undefined ? [] : [[roleArn]]), [arn]];
 }
 
-/** An account's id as the ARN that it stands for. */
-const canonical = (wanted: string): string => (/^\d{12}$/.test(wanted) ? `arn:aws:iam::${wanted}:root` : wanted);
+const partitionOfArn = (arn: string): string => parseArn(arn)?.partition ?? "";
 
 function compileAws(wanted: string): PrincipalTest {
   if (wanted === "*") return () => "itself";
-  const arn = parseArn(canonical(wanted));
+  if (/^\d{12}$/.test(wanted)) return accountTest(wanted);
+  const arn = parseArn(wanted);
   if (arn === undefined || !isPrincipalArn(arn)) throw invalidPrincipals();
-  if (arn.resource === "root") return accountTest(arn.accountId);
+  if (arn.resource === "root") return accountTest(arn.accountId, arn.partition);
   return (caller) => {
     if (wanted === caller.arn) return "itself";
     return wanted === caller.roleArn ? "role" : "none";
   };
 }
 
+/** Account ids are of one partition each; an ARN says of which. */
 const accountTest =
-  (accountId: string): PrincipalTest =>
+  (accountId: string, partition?: string): PrincipalTest =>
   (caller) => {
     if (caller.kind === "service" || caller.accountId !== accountId) return "none";
+    if (partition !== undefined && partition !== partitionOfArn(caller.arn)) return "none";
     return caller.kind === "root" ? "itself" : "account";
   };
 
-function isPrincipalArn({ service, accountId, resource }: Arn): boolean {
-  if (!/^\d{12}$/.test(accountId)) return false;
+function isPrincipalArn({ partition, service, region, accountId, resource }: Arn): boolean {
+  if (!isPartition(partition) || region !== "" || !/^\d{12}$/.test(accountId)) return false;
   if (service === "iam") return /^(root|(user|role)\/[^*?]+)$/.test(resource);
   return service === "sts" && /^(assumed-role\/[^*?/]+\/[^*?/]+|federated-user\/[^*?]+)$/.test(resource);
 }
