@@ -14,6 +14,7 @@ import type { World } from "../world/world.js";
 import type { IssuedKey } from "./access-keys.js";
 import type { Resource } from "./authorization.js";
 import type { EndpointPolicy } from "./policy/compile.js";
+import { foldedKey } from "./policy/values.js";
 
 /** Values by condition key; the keys in any case. */
 export type Conditions = Iterable<readonly [key: string, values: readonly string[]]>;
@@ -67,13 +68,13 @@ export function controlled(resource: Resource, world: World): Resource {
   return policies === undefined ? resource : { resourceControlPolicies: policies, ...resource };
 }
 
-/** Sources put together, as the evaluator reads them: by lower-case key, the values of one key joined. */
+/** Sources put together, as the evaluator reads them: by folded key, the values of one key joined. */
 export function conditionValues(...sources: readonly Conditions[]): ReadonlyMap<string, readonly string[]> {
   const values = new Map<string, readonly string[]>();
   for (const source of sources) {
     for (const [key, more] of source) {
-      const lowerKey = key.toLowerCase();
-      values.set(lowerKey, [...(values.get(lowerKey) ?? []), ...more]);
+      const folded = foldedKey(key);
+      values.set(folded, [...(values.get(folded) ?? []), ...more]);
     }
   }
   return values;

@@ -7,7 +7,10 @@
  * - ForAllValues: every value of the request must match, and so it holds where there is none. ForAnyValue: one must, and so
  *   it does not hold where there is none. An empty text is no value to either.
  * - Without a set operator, of a key with several values any may match; for a negated operator every one must.
- * - A policy variable without a value: the condition does not hold, and neither does the statement.
+ * - A tag or a pair of the encryption context has one value. It has several where names differ only by case, for which AWS
+ *   publishes no rule. Here an Allow must hold for each of them and a Deny for one, so that nobody gains by a second name.
+ * - A wanted value whose policy variable has no value matches nothing, and so a negated operator holds ("IAM policy elements:
+ *   Variables and tags", "Policy variables with no value").
  */
 import { malformedPolicy } from "../../errors.js";
 import type { Operator } from "./operators.js";
@@ -16,6 +19,7 @@ import type { Test } from "./pattern.js";
 import type { Piece, PolicyVersion, ResolvedPiece } from "./template.js";
 import { isResolved, parseTemplate, resolvePieces } from "./template.js";
 import type { ConditionValues } from "./values.js";
+import { foldedKey, isSingleValued } from "./values.js";
 
 /** The block as it stands in the policy: operator → key → wanted values. */
 export type ConditionBlock = Readonly<Record<string, Readonly<Record<string, readonly string[]>>>>;
@@ -29,11 +33,18 @@ export interface Condition {
   readonly holds: (values: ConditionValues) => boolean;
 }
 
+/** The statement that a block stands in. */
+interface Context {
+  readonly effect: "Allow" | "Deny";
+  readonly version: PolicyVersion;
+}
+
 /** Compiles a block. @throws AwsError MalformedPolicyDocumentException */
-export function compileConditions(block: ConditionBlock, version: PolicyVersion): readonly Condition[] {
-  return Object.entries(block).flatMap(([operator, keys]) =>
-    Object.entries(keys).map(([key, wanted]) => compileCondition({ operator, key, wanted }, version)),
-  );
+export function compileConditions(block: ConditionBlock, context: Context): readonly Condition[] {
+  return Object.entries(block).flatMap(([operator, keys]) => {
+    if (operator !== "Null") parseOperator(operator); // for what it refuses where there is no key
+    return Object.entries(keys).map(([key, wanted]) => compileCondition({ operator, key, wanted }, context));
+  });
 }
 
 type Written = Omit<Condition, "holds">;
@@ -45,21 +56,17 @@ interface Comparison {
   readonly ifExists: boolean;
 }
 
-function compileCondition(written: Written, version: PolicyVersion): Condition {
-  const { operator: name, key, wanted } = written;
-  if (wanted.length === 0) throw malformedPolicy(`The condition ${name} on ${key} has no value.`);
-  if (!/^[^\s:]+:\S/.test(key)) {
-    throw malformedPolicy("Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.");
-  }
-  const lowerKey = key.toLowerCase();
-  if (name === "Null") return { ...written, holds: compileNull(lowerKey, wanted) };
+function compileCondition(written: Written, { effect, version }: Context): Condition {
+  const { operator: name, wanted } = written;
+  const key = foldedKey(written.key);
+  if (name === "Null") return { ...written, holds: compileNull(key, wanted) };
   const comparison = parseOperator(name);
+  const compare = isSingleValued(key) ? compareEach(effect) : compareAll;
   const testsFor = compileTests(comparison.operator, wanted, version);
   const holds = (values: ConditionValues): boolean => {
-    const actual = values.get(lowerKey) ?? [];
+    const actual = values.get(key) ?? [];
     if (actual.length === 0 && comparison.ifExists) return true;
-    const tests = testsFor(values);
-    return tests !== undefined && compare(actual, tests, comparison);
+    return compare(actual, testsFor(values, actual), comparison);
   };
   return { ...written, holds };
 }
@@ -71,14 +78,25 @@ function parseOperator(name: string): Comparison {
   return { operator, setOperator: parts?.[1], ifExists: parts?.[3] !== undefined };
 }
 
-function compare(actual: readonly string[], tests: readonly Test[], { operator, setOperator }: Comparison): boolean {
+type Compare = (actual: readonly string[], tests: readonly Test[], comparison: Comparison) => boolean;
+
+const compareAll: Compare = (actual, tests, { operator, setOperator }) => {
   const matches = (value: string): boolean => tests.some((test) => test(value)) !== operator.negated;
   if (setOperator === "ForAllValues") return actual.every((value) => value === "" || matches(value));
   if (setOperator === "ForAnyValue") return actual.some((value) => value !== "" && matches(value));
   return operator.negated ? actual.every(matches) : actual.some(matches);
-}
+};
 
-/** The tests of the wanted values for a request; undefined if a variable has no value in it. */
+/** Of a key that has one value. */
+const compareEach =
+  (effect: Context["effect"]): Compare =>
+  (actual, tests, comparison) => {
+    if (actual.length === 0) return compareAll(actual, tests, comparison);
+    const holds = (value: string): boolean => compareAll([value], tests, comparison);
+    return effect === "Allow" ? actual.every(holds) : actual.some(holds);
+  };
+
+/** The tests of the wanted values that can match one of a request's values. */
 function compileTests(operator: Operator, wanted: readonly string[], version: PolicyVersion) {
   const parsed = wanted.map((value) => parseTemplate(value, operator.takesVariables ? version : "2008-10-17"));
   if (parsed.every(isResolved)) {
@@ -86,26 +104,18 @@ function compileTests(operator: Operator, wanted: readonly string[], version: Po
     return () => tests;
   }
   for (const pieces of parsed) operator.make(placeholders(pieces));
-  return (values: ConditionValues) => resolveTests(operator, parsed, values);
+  return (values: ConditionValues, actual: readonly string[]) => {
+    const longest = 2 * actual.reduce((length, value) => Math.max(length, value.length), 0); // lower case can be longer
+    return parsed.flatMap((pieces) => {
+      const resolved = resolvePieces(pieces, values, longest);
+      return resolved === undefined ? [] : [operator.make(resolved)];
+    });
+  };
 }
 
 /** A text with variables must be well formed whatever their values: it is refused now, and not when it is asked. */
 const placeholders = (pieces: readonly Piece[]): readonly ResolvedPiece[] =>
   pieces.map((piece) => (piece.kind === "variable" ? { kind: "literal", text: "" } : piece));
-
-function resolveTests(
-  { make }: Operator,
-  parsed: readonly (readonly Piece[])[],
-  values: ConditionValues,
-): readonly Test[] | undefined {
-  const tests: Test[] = [];
-  for (const pieces of parsed) {
-    const resolved = resolvePieces(pieces, values);
-    if (resolved === undefined) return undefined;
-    tests.push(make(resolved));
-  }
-  return tests;
-}
 
 /** `true`: the key is not there. */
 function compileNull(key: string, wanted: readonly string[]): Condition["holds"] {

@@ -1,6 +1,7 @@
 /** What KMS refuses in a key policy beyond the grammar (KMS Developer Guide, "Key policies", "AWS KMS condition keys"). */
 import { AwsError, malformedPolicy } from "../../errors.js";
 import type { Statement } from "./document.js";
+import { foldedKey } from "./values.js";
 
 /** "Resource quotas", "Key policy document size". */
 const MAX_BYTES = 32_768;
@@ -24,7 +25,7 @@ export function assertNotOverlyPermissive({ Condition = {} }: Statement): void {
     operator.startsWith("ForAllValues:") ? Object.keys(block) : [],
   );
   for (const { prefix, name, of } of SINGLE_VALUED) {
-    if (!keys.some((key) => key.toLowerCase().startsWith(prefix))) continue;
+    if (!keys.some((key) => foldedKey(key).startsWith(prefix))) continue;
     throw malformedPolicy(
       `${name}: Using the ForAllValues set operator with a single-valued condition key matches requests without the specified ${of} or with an unspecified ${of}. To fix, remove ForAllValues.`,
     );

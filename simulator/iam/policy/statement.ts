@@ -4,7 +4,6 @@ import type { CallerIdentity } from "../caller-identity.js";
 import type { Condition } from "./conditions.js";
 import { compileConditions } from "./conditions.js";
 import type { Statement } from "./document.js";
-import type { Test } from "./pattern.js";
 import { compileGlob, compilePattern } from "./pattern.js";
 import type { PrincipalMatch, PrincipalTest } from "./principal-match.js";
 import { compileNotPrincipal, compilePrincipal } from "./principal-match.js";
@@ -45,7 +44,7 @@ export function compileStatement(
     names: compileNames(source),
     coversAction: compileActions(source),
     coversResource: compileResources(source, version) ?? (() => withoutResource === "covers its own"),
-    conditions: compileConditions(source.Condition ?? {}, version),
+    conditions: compileConditions(source.Condition ?? {}, { effect: source.Effect, version }),
   };
 }
 
@@ -62,9 +61,11 @@ function compileNames({ Principal, NotPrincipal }: Statement): PrincipalTest {
   return Principal === undefined ? () => "itself" : compilePrincipal(Principal);
 }
 
-/** Actions are compared without regard to case. */
+/** Actions are compared without regard to case. A statement that names none covers none. */
 function compileActions({ Action, NotAction }: Statement): CompiledStatement["coversAction"] {
-  const tests = (Action ?? NotAction ?? []).map((action) => compileGlob(action.toLowerCase()));
+  const actions = Action ?? NotAction;
+  if (actions === undefined) return () => false;
+  const tests = actions.map((action) => compileGlob(action.toLowerCase()));
   const wanted = Action !== undefined;
   return ({ action }) => {
     const lower = action.toLowerCase();
@@ -72,29 +73,26 @@ function compileActions({ Action, NotAction }: Statement): CompiledStatement["co
   };
 }
 
-/** A variable without a value: the statement covers nothing, NotResource or not. Undefined if it names no resource. */
+/** Undefined if the statement names no resource. */
 function compileResources(source: Statement, version: PolicyVersion) {
   const texts = source.Resource ?? source.NotResource;
   if (texts === undefined) return undefined;
   const wanted = source.Resource !== undefined;
   const tests = texts.map((text) => compileResource(text, version));
-  return ({ resource, values }: PolicyQuestion): boolean => {
-    const resolved = tests.map((test) => test(values));
-    if (resolved.includes(undefined)) return false;
-    return resolved.some((test) => test?.(resource)) === wanted;
-  };
+  return (question: PolicyQuestion): boolean => tests.some((test) => test(question)) === wanted;
 }
 
-function compileResource(text: string, version: PolicyVersion): (values: ConditionValues) => Test | undefined {
+/** With a variable that has no value it matches no resource ("Policy variables with no value"), and the others of its list still do. */
+function compileResource(text: string, version: PolicyVersion): CompiledStatement["coversResource"] {
   const pieces = parseTemplate(text, version);
   if (isResolved(pieces)) {
     const test = compilePattern(pieces);
-    return () => test;
+    return ({ resource }) => test(resource);
   }
   assertInLastPart(pieces, text);
-  return (values) => {
-    const resolved = resolvePieces(pieces, values);
-    return resolved && compilePattern(resolved);
+  return ({ resource, values }) => {
+    const resolved = resolvePieces(pieces, values, resource.length);
+    return resolved !== undefined && compilePattern(resolved)(resource);
   };
 }
 

@@ -5,6 +5,7 @@
  */
 import { malformedPolicy } from "../../errors.js";
 import type { ConditionValues } from "./values.js";
+import { foldedKey } from "./values.js";
 
 /** The versions of the policy language; variables came with the later one and are ordinary characters in the other. */
 export type PolicyVersion = "2008-10-17" | "2012-10-17";
@@ -41,23 +42,35 @@ function parseVariable(text: string): Piece {
   const comma = text.indexOf(",");
   const key = (comma < 0 ? text : text.slice(0, comma)).trim();
   if (!/^[^\s:]+:\S/.test(key)) throw malformedPolicy(`The policy variable \${${text}} is not valid.`);
-  if (comma < 0) return { kind: "variable", key: key.toLowerCase(), otherwise: undefined };
+  if (comma < 0) return { kind: "variable", key: foldedKey(key), otherwise: undefined };
   const quoted = /^'([^']*)'$/.exec(text.slice(comma + 1).trim());
   if (quoted === null) throw malformedPolicy(`The default value in \${${text}} must be in single quotes.`);
-  return { kind: "variable", key: key.toLowerCase(), otherwise: quoted[1] ?? "" };
+  return { kind: "variable", key: foldedKey(key), otherwise: quoted[1] ?? "" };
 }
 
 /** Whether the pieces are the same for every request. */
 export const isResolved = (pieces: readonly Piece[]): pieces is readonly ResolvedPiece[] =>
   pieces.every(({ kind }) => kind !== "variable");
 
-/** The pieces with the request's values in place; undefined if a variable has no value, or more than one. */
-export function resolvePieces(pieces: readonly Piece[], values: ConditionValues): readonly ResolvedPiece[] | undefined {
+/**
+ * The pieces with the request's values in place. Undefined if they then match nothing: a variable has no value, or more
+ * than one, or the values together are longer than `longest`, which is the most that there is to compare with.
+ */
+export function resolvePieces(
+  pieces: readonly Piece[],
+  values: ConditionValues,
+  longest: number,
+): readonly ResolvedPiece[] | undefined {
   const resolved: ResolvedPiece[] = [];
+  let room = longest;
   for (const piece of pieces) {
-    const text = piece.kind === "variable" ? variableValue(piece.key, piece.otherwise, values) : piece.text;
-    if (text === undefined) return undefined;
-    resolved.push({ kind: piece.kind === "pattern" ? "pattern" : "literal", text });
+    if (piece.kind !== "variable") resolved.push(piece);
+    else {
+      const text = variableValue(piece.key, piece.otherwise, values);
+      room -= text?.length ?? 0;
+      if (text === undefined || room < 0) return undefined;
+      resolved.push({ kind: "literal", text });
+    }
   }
   return resolved;
 }

@@ -10,6 +10,7 @@ import type { PrincipalElement, Statement } from "./document.js";
 import type { PrincipalMatch } from "./principal-match.js";
 import type { CompiledStatement, PolicyQuestion } from "./statement.js";
 import { matchStatement } from "./statement.js";
+import { foldedKey } from "./values.js";
 
 /** An element that is there, or of a condition block one operator on one key. */
 export interface ElementTrace {
@@ -88,7 +89,7 @@ const wantedPrincipals = ({ AWS = [], Service = [], Federated = [], CanonicalUse
 
 function* traceAction({ source, coversAction }: CompiledStatement, question: PolicyQuestion): Iterable<ElementTrace> {
   yield {
-    element: source.Action === undefined ? "NotAction" : "Action",
+    element: source.NotAction === undefined ? "Action" : "NotAction",
     matched: coversAction(question),
     wanted: source.Action ?? source.NotAction ?? [],
     actual: [question.action],
@@ -107,6 +108,6 @@ function* traceResource(
 }
 
 function traceCondition({ operator, key, wanted, holds }: Condition, { values }: PolicyQuestion): ElementTrace {
-  const actual = values.get(key.toLowerCase()) ?? [];
+  const actual = values.get(foldedKey(key)) ?? [];
   return { element: "Condition", operator, key, matched: holds(values), wanted, actual };
 }

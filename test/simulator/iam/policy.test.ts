@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { authorize } from "../../../simulator/iam/authorization.js";
 import { compileIdentityPolicy, compileKeyPolicy } from "../../../simulator/iam/policy/compile.js";
 import type { Principal } from "../../../simulator/iam/principal.js";
+import { conditionValues } from "../../../simulator/iam/request-context.js";
 
 const ACCOUNT = "111122223333";
 const ROOT = `arn:aws:iam::${ACCOUNT}:root`;
@@ -30,9 +31,9 @@ interface Question {
 }
 
 function decide(keyPolicy: string, { principal = caller(), action = "kms:Decrypt", values = {} }: Question = {}) {
-  const lower = new Map(Object.entries(values).map(([key, value]) => [key.toLowerCase(), [value].flat()]));
+  const conditions = conditionValues(Object.entries(values).map(([key, value]) => [key, [value].flat()]));
   const resource = { arn: KEY, accountId: ACCOUNT, keyPolicy: compileKeyPolicy(keyPolicy) };
-  return authorize({ principal, action, resource, values: lower }).reason;
+  return authorize({ principal, action, resource, values: conditions }).reason;
 }
 
 describe("key policy and identity policies together", () => {
@@ -95,6 +96,31 @@ describe("key policy and identity policies together", () => {
     expect(excepting(ROOT, session)).toBe("denied-by-key-policy");
     expect(excepting(ROOT, ROLE)).toBe("denied-by-key-policy");
     expect(excepting(ROOT, ROLE, `${session}2`)).toBe("denied-by-key-policy");
+  });
+
+  it("knows the partition of an account's ARN, and none of its id", () => {
+    const inChina = (text: string): string => text.replace("arn:aws:", "arn:aws-cn:");
+    const session = `arn:aws-cn:sts::${ACCOUNT}:assumed-role/parent/i-1`;
+    const chinese = caller({ arn: session, roleArn: inChina(ROLE) }, policyOf(allow()));
+    const byAccount = (AWS: string, principal = chinese) =>
+      decide(policyOf(allow({ Principal: { AWS } })), { principal });
+    expect(byAccount(inChina(ROOT))).toBe("allowed");
+    expect(byAccount(ACCOUNT)).toBe("allowed");
+    expect(byAccount(ROOT)).toBe("not-allowed-by-key-policy");
+    expect(byAccount(inChina(ROOT), caller({}, policyOf(allow())))).toBe("not-allowed-by-key-policy");
+    const excepting = (...AWS: readonly string[]) =>
+      decide(policyOf(allow({ Principal: "*" }), { ...deny(), NotPrincipal: { AWS } }), { principal: chinese });
+    expect(excepting(ACCOUNT, inChina(ROLE), session)).toBe("allowed");
+    expect(excepting(inChina(ROOT), inChina(ROLE), session)).toBe("allowed");
+    expect(excepting(ROOT, inChina(ROLE), session)).toBe("denied-by-key-policy");
+  });
+
+  it("excepts an account's root user by the account alone, in either form", () => {
+    const principal = caller({ kind: "root", arn: ROOT });
+    for (const AWS of [ROOT, ACCOUNT]) {
+      const keyPolicy = policyOf(allow({ Principal: "*" }), { ...deny(), NotPrincipal: { AWS } });
+      expect(decide(keyPolicy, { principal })).toBe("allowed");
+    }
   });
 
   it.each([
@@ -198,8 +224,55 @@ describe("conditions", () => {
     }
   });
 
-  it("takes a hostile pattern in time that grows with its length only", () => {
-    const pattern = `${"*a".repeat(200)}b`;
-    expect(holds({ StringLike: { "a:x": pattern } }, { "a:x": "a".repeat(20_000) })).toBe(false);
+  const TEAM = "kms:EncryptionContext:team";
+
+  // The values of pairs whose names differ only by case; operator, values, whether an Allow holds, whether a Deny does.
+  it.each<[string, readonly string[], boolean, boolean]>([
+    ["StringEquals", ["a", "a"], true, true],
+    ["StringEquals", ["a", "b"], false, true],
+    ["StringEquals", ["b", "c"], false, false],
+    ["StringNotEquals", ["a", "a"], false, false],
+    ["StringNotEquals", ["a", "b"], false, true],
+    ["StringNotEquals", ["b", "c"], true, true],
+    ["StringLikeIfExists", ["b", "a"], false, true],
+    ["ForAnyValue:StringEquals", ["a", "b"], false, true],
+    ["ForAnyValue:StringNotEquals", ["a", "b"], false, true],
+  ])("%s of the context's pairs %j: an Allow holds for each, a Deny for one", (operator, values, allows, denies) => {
+    const Condition = { [operator]: { [TEAM]: "a" } };
+    const denial = policyOf(allow({ Principal: "*" }), deny({ Principal: "*", Condition }));
+    expect(holds(Condition, { [TEAM]: values })).toBe(allows);
+    expect(decide(denial, { values: { [TEAM]: values } })).toBe(denies ? "denied-by-key-policy" : "allowed");
+  });
+
+  it("fold the case of a key's ASCII letters, and of no others", () => {
+    const Condition = { StringEquals: { "kms:EncryptionContext:key": "a" } };
+    expect(holds(Condition, { "KMS:encryptioncontext:KEY": "a" })).toBe(true);
+    expect(holds(Condition, { "kms:EncryptionContext:\u212aey": "a" })).toBe(false);
+    expect(holds({ Null: { "kms:EncryptionContext:\u212aey": "true" } }, { "kms:EncryptionContext:key": "a" })).toBe(
+      true,
+    );
+  });
+
+  it("without wanted values matches nothing, and so a negated operator always", () => {
+    expect(holds({ StringEquals: { "a:x": [] } }, { "a:x": "a" })).toBe(false);
+    expect(holds({ StringNotEquals: { "a:x": [] } }, { "a:x": "a" })).toBe(true);
+  });
+
+  it.each([
+    ["stars", `${"*a".repeat(200)}b`, 20_000],
+    ["question marks", `*${"?a".repeat(8_000)}b*`, 40_000],
+    ["question marks between stars", `${"*?a".repeat(8_000)}b*`, 40_000],
+    ["variables", `*${`\${a:x}`.repeat(400)}*`, 100_000],
+    ["question marks and variables", `*${`?\${a:x}`.repeat(400)}*`, 100_000],
+  ])("takes a hostile pattern of %s in time that grows with its length only", (_what, pattern, length) => {
+    expect(holds({ StringLike: { "a:x": pattern } }, { "a:x": "a".repeat(length) })).toBe(false);
+  });
+
+  it("may compare a value with itself, whatever its case", () => {
+    const wanted = `\${a:y}`;
+    for (const operator of ["StringEquals", "StringLike", "StringEqualsIgnoreCase"]) {
+      expect(holds({ [operator]: { "a:x": wanted } }, { "a:x": "abc", "a:y": "abc" })).toBe(true);
+    }
+    expect(holds({ StringEqualsIgnoreCase: { "a:x": wanted } }, { "a:x": "\u0130", "a:y": "i\u0307" })).toBe(true);
   });
 });

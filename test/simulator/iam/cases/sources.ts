@@ -41,6 +41,7 @@ export const MULTIPLE_VALUES: Source = {
 export const VARIABLES = variables("Introduction", "policy-vars-intro");
 export const VARIABLES_WHERE = variables("Where you can use policy variables", "policy-vars-wheretouse");
 export const VARIABLES_TAGS = variables("Tags as policy variables", "policy-vars-tags");
+export const VARIABLES_NO_VALUE = variables("Policy variables with no value", "policy-vars-no-value");
 export const VARIABLES_DEFAULT = variables("Specifying default values", "policy-vars-default-values");
 export const VARIABLES_SPECIAL = variables("Special characters", "policy-vars-specialchars");
 export const VERSION: Source = {

@@ -4,6 +4,7 @@ import { allow, deny } from "./case.js";
 import {
   VARIABLES,
   VARIABLES_DEFAULT,
+  VARIABLES_NO_VALUE,
   VARIABLES_SPECIAL,
   VARIABLES_TAGS,
   VARIABLES_WHERE,
@@ -16,6 +17,21 @@ const key = (name: string) => `arn:aws:kms:us-west-2:111122223333:key/${name}`;
 /** An identity policy's statement about one resource, or with one condition. */
 const about = (Resource: string) => [allow({ Resource })];
 const when = (Condition: object) => [allow({ Condition })];
+
+/** A condition on the request's alias, of which the tag `team` of the caller has no value: whether it holds. */
+const withoutTeam = (
+  operator: string,
+  wanted: string | readonly string[],
+  { actual, holds }: { readonly actual?: string | readonly string[]; readonly holds: boolean },
+): PolicyCase => ({
+  name: `${operator} ${wanted} without a value, of ${actual ?? "no key"}: ${holds}`,
+  source: VARIABLES_NO_VALUE,
+  identityPolicies: [when({ [operator]: { "kms:RequestAlias": wanted } })],
+  ...(actual !== undefined && { values: { "kms:RequestAlias": actual } }),
+  ends: holds ? "allowed" : "not-allowed-by-identity-policy",
+});
+const TEAM = `alias/\${aws:PrincipalTag/team}`;
+const TEAM_ROLE = `arn:aws:iam::*:role/\${aws:PrincipalTag/team}`;
 
 export const VARIABLE_CASES: readonly PolicyCase[] = [
   {
@@ -43,26 +59,63 @@ export const VARIABLE_CASES: readonly PolicyCase[] = [
     ends: "allowed",
   },
   {
-    name: "a variable without a value makes the statement match nothing",
-    source: VARIABLES,
+    name: "a resource whose variable has no value matches none",
+    source: VARIABLES_NO_VALUE,
     identityPolicies: [about(key(`\${aws:username}*`))],
     resource: key("alice"),
     ends: "not-allowed-by-identity-policy",
   },
   {
-    name: "nor does a deny match whose variable has no value",
-    source: VARIABLES,
-    identityPolicies: [[allow(), deny({ NotResource: key(`\${aws:username}`), Resource: undefined })]],
+    name: "and the other resources of its list still match",
+    source: VARIABLES_NO_VALUE,
+    identityPolicies: [allow({ Resource: [key(`\${aws:username}`), key("alice")] })],
     resource: key("alice"),
     ends: "allowed",
   },
   {
-    name: "a negated condition with a variable without a value is not met",
-    source: VARIABLES,
-    identityPolicies: [when({ StringNotEquals: { "kms:RequestAlias": `alias/\${aws:PrincipalTag/team}` } })],
+    name: "a deny of all but a resource whose variable has no value denies all",
+    source: VARIABLES_NO_VALUE,
+    identityPolicies: [[allow(), deny({ NotResource: key(`\${aws:username}`), Resource: undefined })]],
+    resource: key("alice"),
+    ends: "denied-by-identity-policy",
+  },
+  {
+    name: "but not the other resources that it excepts",
+    source: VARIABLES_NO_VALUE,
+    identityPolicies: [[allow(), deny({ NotResource: [key(`\${aws:username}`), key("alice")], Resource: undefined })]],
+    resource: key("alice"),
+    ends: "allowed",
+  },
+  {
+    name: "a deny under a negated condition stays in force when its variable has no value",
+    source: VARIABLES_NO_VALUE,
+    identityPolicies: [[allow(), deny({ Condition: { StringNotEquals: { "kms:RequestAlias": TEAM } } })]],
     values: { "kms:RequestAlias": "alias/payroll" },
+    ends: "denied-by-identity-policy",
+  },
+  {
+    name: "a variable with several values has none",
+    source: VARIABLES_NO_VALUE,
+    identityPolicies: [when({ StringLike: { "kms:RequestAlias": `alias/\${kms:EncryptionContextKeys}` } })],
+    values: { "kms:RequestAlias": "alias/a", "kms:EncryptionContextKeys": ["a", "b"] },
     ends: "not-allowed-by-identity-policy",
   },
+  withoutTeam("StringEquals", TEAM, { actual: "alias/a", holds: false }),
+  withoutTeam("StringEquals", [TEAM, "alias/a"], { actual: "alias/a", holds: true }),
+  withoutTeam("StringEquals", [TEAM, "alias/a"], { actual: "alias/b", holds: false }),
+  withoutTeam("StringLike", TEAM, { actual: "alias/", holds: false }),
+  withoutTeam("ArnLike", TEAM_ROLE, { actual: "arn:aws:iam::111122223333:role/", holds: false }),
+  withoutTeam("StringNotEquals", TEAM, { actual: "alias/a", holds: true }),
+  withoutTeam("StringNotEquals", [TEAM, "alias/a"], { actual: "alias/a", holds: false }),
+  withoutTeam("StringNotLike", TEAM, { actual: "alias/a", holds: true }),
+  withoutTeam("StringNotEqualsIgnoreCase", TEAM, { actual: "alias/a", holds: true }),
+  withoutTeam("ArnNotLike", TEAM_ROLE, { actual: "arn:aws:iam::111122223333:role/a", holds: true }),
+  withoutTeam("StringNotEquals", TEAM, { holds: true }),
+  withoutTeam("StringEqualsIfExists", TEAM, { actual: "alias/a", holds: false }),
+  withoutTeam("StringNotEqualsIfExists", TEAM, { actual: "alias/a", holds: true }),
+  withoutTeam("ForAllValues:StringEquals", TEAM, { holds: true }),
+  withoutTeam("ForAllValues:StringEquals", TEAM, { actual: ["alias/a", "alias/b"], holds: false }),
+  withoutTeam("ForAnyValue:StringNotEquals", [TEAM, "alias/a"], { actual: ["alias/a", "alias/b"], holds: true }),
   {
     name: "IfExists keeps a statement with a variable in force when its key is not there",
     source: VARIABLES,
