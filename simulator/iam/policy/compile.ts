@@ -9,6 +9,7 @@
 import { malformedPolicy } from "../../errors.js";
 import type { Statement } from "./document.js";
 import { parsePolicy } from "./document.js";
+import { assertArns, assertSid } from "./identity-policy-rules.js";
 import { assertKeyPolicySize, assertNotOverlyPermissive } from "./key-policy-rules.js";
 import type {
   EndpointPolicy,
@@ -33,8 +34,8 @@ export type {
 export type { PolicyQuestion } from "./statement.js";
 
 /**
- * Compiles a key policy. KMS takes a statement without a resource, which then is about no key (KMS Developer Guide,
- * "Key policies", "Elements in a key policy").
+ * Compiles a key policy. KMS takes a statement without an action or a resource, which then has no effect (API Reference,
+ * PutKeyPolicy, "Policy").
  * @throws AwsError MalformedPolicyDocumentException, LimitExceededException
  */
 export function compileKeyPolicy(text: string, source: PolicySource = {}): KeyPolicy {
@@ -52,6 +53,7 @@ export function compileEndpointPolicy(text: string, source: PolicySource = {}): 
   const document = parsePolicy(text);
   for (const one of document.statements) {
     assertPrincipal(one);
+    assertActions(one);
     assertResources(one);
   }
   return resourcePolicy(text, document, source);
@@ -66,6 +68,7 @@ export function compileTrustPolicy(text: string, source: PolicySource = {}): Tru
     }
     if (one.Principal === undefined) throw malformedPolicy("Missing required field Principal");
     if (one.NotPrincipal !== undefined) throw malformedPolicy("Has prohibited field NotPrincipal");
+    assertActions(one);
     for (const action of one.Action ?? one.NotAction ?? []) {
       if (!/^sts:/i.test(action)) throw malformedPolicy("AssumeRole policy may only specify STS AssumeRole actions.");
     }
@@ -80,6 +83,7 @@ export function compileIdentityPolicy(text: string, source: PolicySource = {}): 
     if (one.Principal !== undefined || one.NotPrincipal !== undefined) {
       throw malformedPolicy("Policy document should not specify a principal.");
     }
+    assertActions(one);
     assertResources(one);
     assertArns(one);
     assertSid(one);
@@ -123,25 +127,14 @@ function assertPrincipal(one: Statement): void {
   }
 }
 
+function assertActions(one: Statement): void {
+  if (one.Action === undefined && one.NotAction === undefined) {
+    throw malformedPolicy("Policy statement must contain actions.");
+  }
+}
+
 function assertResources(one: Statement): void {
   if (one.Resource === undefined && one.NotResource === undefined) {
     throw malformedPolicy("Policy statement must contain resources.");
-  }
-}
-
-function assertArns(one: Statement): void {
-  for (const resource of one.Resource ?? one.NotResource ?? []) {
-    if (resource !== "*" && !resource.startsWith("arn:")) {
-      throw malformedPolicy(`Resource ${resource} must be in ARN format or "*".`);
-    }
-  }
-}
-
-/** IAM's rule; a key policy's statement ids may have spaces. */
-function assertSid({ Sid = "" }: Statement): void {
-  if (!/^[A-Za-z0-9]*$/.test(Sid)) {
-    throw malformedPolicy(
-      "Statement IDs (SID) must be alpha-numeric. Check that your input satisfies the regular expression [0-9A-Za-z]*",
-    );
   }
 }

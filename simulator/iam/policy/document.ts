@@ -9,6 +9,7 @@ import { parsePolicyJson } from "./json.js";
 import type { PolicyVersion } from "./template.js";
 
 const scalar = z.union([z.string(), z.number(), z.boolean()]).transform(String);
+const texts = z.union([z.string(), z.array(z.string())]).transform((value): readonly string[] => [value].flat());
 const oneOrMore = z
   .union([z.string().min(1), z.array(z.string().min(1)).min(1)])
   .transform((value): readonly string[] => [value].flat());
@@ -27,10 +28,10 @@ const statement = z.strictObject({
   Effect: z.enum(["Allow", "Deny"]),
   Principal: principal.optional(),
   NotPrincipal: principal.optional(),
-  Action: oneOrMore.optional(),
-  NotAction: oneOrMore.optional(),
-  Resource: oneOrMore.optional(),
-  NotResource: oneOrMore.optional(),
+  Action: texts.optional(),
+  NotAction: texts.optional(),
+  Resource: texts.optional(),
+  NotResource: texts.optional(),
   Condition: z
     .record(
       z.string(),
@@ -78,29 +79,34 @@ export interface PolicyDocument {
 /** Reads a policy text. @throws AwsError MalformedPolicyDocumentException */
 export function parsePolicy(text: string): PolicyDocument {
   const parsed = document.safeParse(parsePolicyJson(text));
-  if (!parsed.success) {
-    const path = parsed.error.issues[0]?.path.join(".") ?? "";
-    throw malformedPolicy(`Syntax errors in policy at ${path === "" ? "the document" : path}.`);
-  }
+  if (!parsed.success) throw syntaxErrors();
   const { Version: version = "2008-10-17", Statement: statements } = parsed.data;
-  for (const one of statements) assertActions(one);
+  for (const one of statements) assertOneOfBoth(one);
   assertDistinctSids(statements);
+  for (const { Action, NotAction, Resource, NotResource } of statements) {
+    if ((Action ?? NotAction)?.length === 0) throw malformedPolicy("Policy statement must contain actions.");
+    if ((Resource ?? NotResource)?.length === 0) throw malformedPolicy("Policy statement must contain resources.");
+    for (const action of Action ?? NotAction ?? []) assertAction(action);
+  }
   return { version, statements };
 }
 
-/** Exactly one of Action and NotAction, and both of an element and its negation never: true of every kind of policy. */
-function assertActions(one: Statement): void {
-  if ((one.Action === undefined) === (one.NotAction === undefined)) {
-    throw malformedPolicy("Policy statement must contain actions.");
+const syntaxErrors = () => malformedPolicy("Syntax errors in policy.");
+
+/** An element or its negation. */
+function assertOneOfBoth({ Action, NotAction, Resource, NotResource }: Statement): void {
+  if (Action !== undefined && NotAction !== undefined) throw syntaxErrors();
+  if (Resource !== undefined && NotResource !== undefined) throw syntaxErrors();
+}
+
+/** `*`, or a vendor and a name; which names a vendor has is not looked at. */
+function assertAction(action: string): void {
+  const [vendor = "", name, ...more] = action.split(":");
+  if (more.length > 0) throw malformedPolicy("Actions/Condition can contain only one colon.");
+  if (action !== "*" && (vendor === "" || name === undefined)) {
+    throw malformedPolicy("Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.");
   }
-  if (one.Resource !== undefined && one.NotResource !== undefined) {
-    throw malformedPolicy("Policy statement must contain resources.");
-  }
-  for (const action of one.Action ?? one.NotAction ?? []) {
-    if (!/^(\*|[A-Za-z0-9-]+:[A-Za-z0-9*?]+)$/.test(action)) {
-      throw malformedPolicy("Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.");
-    }
-  }
+  if (vendor !== "*" && !/^[A-Za-z0-9.-]+$/.test(vendor)) throw malformedPolicy(`Vendor ${vendor} is not valid`);
 }
 
 function assertDistinctSids(statements: readonly Statement[]): void {

@@ -23,8 +23,10 @@ function refusalOf(compile: () => unknown): string {
 const policyOf = (Statement: unknown, Version = "2012-10-17") => JSON.stringify({ Version, Statement });
 const malformed = (message: string) => `MalformedPolicyDocumentException: ${message}`;
 const vendor = malformed("Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.");
+const vendorOfArn = malformed("Resource vendor must be fully qualified and cannot contain regexes.");
 const invalidPrincipals = malformed("Policy contains a statement with one or more invalid principals.");
-const syntax = (path: string) => malformed(`Syntax errors in policy at ${path}.`);
+const syntax = malformed("Syntax errors in policy.");
+const oneColon = malformed("Actions/Condition can contain only one colon.");
 
 describe("a key policy", () => {
   const statement = { Effect: "Allow", Principal: "*", Action: "kms:Decrypt", Resource: "*" };
@@ -35,11 +37,11 @@ describe("a key policy", () => {
 
   it.each<[string, string, string]>([
     ["no JSON", "{", malformed("This policy contains invalid Json")],
-    ["no statement", policyOf([]), syntax("Statement")],
-    ["another version", policyOf([statement], "2020-01-01"), syntax("Version")],
-    ["an element that the grammar does not have", changed({ Conditions: {} }), syntax("Statement.0")],
-    ["an effect that is none", changed({ Effect: "Permit" }), syntax("Statement")],
-    ["an action that is no text", changed({ Action: 1 }), syntax("Statement")],
+    ["no statement", policyOf([]), syntax],
+    ["another version", policyOf([statement], "2020-01-01"), syntax],
+    ["an element that the grammar does not have", changed({ Conditions: {} }), syntax],
+    ["an effect that is none", changed({ Effect: "Permit" }), syntax],
+    ["an action that is no text", changed({ Action: 1 }), syntax],
     [
       "a condition that schemas would drop",
       `{"Statement":[{"Effect":"Allow","Principal":"*","Action":"kms:*","Resource":"*","Condition":{"__proto__":{"a:x":"1"}}}]}`,
@@ -83,15 +85,20 @@ describe("a key policy", () => {
     ["a group", naming(`arn:aws:iam::${ACCOUNT}:group/all`), invalidPrincipals],
     ["a principal of another service", naming("arn:aws:s3:::bucket"), invalidPrincipals],
     ["all services", changed({ Principal: { Service: "*" } }), invalidPrincipals],
-    ["no action", changed({ Action: undefined }), malformed("Policy statement must contain actions.")],
-    ["an action and its negation", changed({ NotAction: "s3:*" }), malformed("Policy statement must contain actions.")],
+    ["an IAM user with a Region", naming(`arn:aws:iam:us-east-1:${ACCOUNT}:user/bob`), invalidPrincipals],
+    ["an account with a Region", naming(`arn:aws:iam:us-east-1:${ACCOUNT}:root`), invalidPrincipals],
+    ["an account of no partition", naming(`arn:x:iam::${ACCOUNT}:root`), invalidPrincipals],
+    ["an empty list of actions", changed({ Action: [] }), malformed("Policy statement must contain actions.")],
+    ["an empty list of resources", changed({ Resource: [] }), malformed("Policy statement must contain resources.")],
+    ["an action and its negation", changed({ NotAction: "s3:*" }), syntax],
     ["an action without a service", changed({ Action: "Decrypt" }), vendor],
-    ["an action with a variable", changed({ Action: `kms:\${aws:username}` }), vendor],
-    [
-      "a resource and its negation",
-      changed({ NotResource: "*" }),
-      malformed("Policy statement must contain resources."),
-    ],
+    ["an action that is empty", changed({ Action: "" }), vendor],
+    ["an action of an empty service", changed({ Action: ":Decrypt" }), vendor],
+    ["an action of a service that has a space", changed({ Action: "a a:List" }), malformed("Vendor a a is not valid")],
+    ["an action of some services", changed({ Action: "k*:Decrypt" }), malformed("Vendor k* is not valid")],
+    ["an action in three parts", changed({ Action: "kms:De:crypt" }), oneColon],
+    ["an action with a variable", changed({ Action: `kms:\${aws:username}` }), oneColon],
+    ["a resource and its negation", changed({ NotResource: "*" }), syntax],
     ["an unknown operator", when("StringMatches", "1"), malformed("Invalid Condition type : StringMatches.")],
     ["another case of an operator", when("stringequals", "1"), malformed("Invalid Condition type : stringequals.")],
     [
@@ -105,11 +112,10 @@ describe("a key policy", () => {
       malformed("Invalid Condition type : ForAllValues:Null."),
     ],
     ["IfExists on Null", when("NullIfExists", "true"), malformed("Invalid Condition type : NullIfExists.")],
-    ["a condition key without a service", when("StringEquals", "1", "x"), vendor],
     [
-      "a condition without values",
-      when("StringEquals", []),
-      malformed("The condition StringEquals on a:x has no value."),
+      "an unknown operator without a key",
+      changed({ Condition: { StringEqual: {} } }),
+      malformed("Invalid Condition type : StringEqual."),
     ],
     ["a Null that is neither", when("Null", "1"), malformed("The Null condition takes true or false.")],
     ["a number that is none", when("NumericEquals", "one"), malformed("The value one is not a number.")],
@@ -182,6 +188,12 @@ describe("a key policy", () => {
   it.each([
     ["one statement without a list", policyOf(statement)],
     ["a statement without a resource, which is about no key", changed({ Resource: undefined })],
+    ["a statement without an action, which is about none", changed({ Action: undefined })],
+    ["a condition key without a service", when("StringEquals", "1", "x")],
+    ["a condition without wanted values", when("StringEquals", [])],
+    ["an operator without a key", changed({ Condition: { StringEquals: {}, Null: {} } })],
+    ["an action of no known name", changed({ Action: ["s3-x.y:some Action", "kms:re-encrypt_to", "*:*"] })],
+    ["an account of China", naming(`arn:aws-cn:iam::${ACCOUNT}:root`)],
     ["ForAllValues on a key with several values", when("ForAllValues:StringEquals", "a", "kms:EncryptionContextKeys")],
     ["the earlier version, where a variable is text", policyOf([{ ...statement, Resource: `\${` }], "2008-10-17")],
     ["a statement id with spaces", changed({ Sid: "Enable IAM User Permissions" })],
@@ -208,6 +220,9 @@ describe("the policy of a VPC endpoint", () => {
     expect(refusalOf(() => compileEndpointPolicy(policyOf({ ...statement, Resource: undefined })))).toBe(
       malformed("Policy statement must contain resources."),
     );
+    expect(refusalOf(() => compileEndpointPolicy(policyOf({ ...statement, Action: undefined })))).toBe(
+      malformed("Policy statement must contain actions."),
+    );
     expect(refusalOf(() => compileEndpointPolicy(policyOf({ ...statement, Principal: undefined })))).toBe(
       malformed("Policy contains a statement with no principal"),
     );
@@ -220,11 +235,38 @@ describe("an identity policy", () => {
   it.each<[string, object, string]>([
     ["a principal", { Principal: "*" }, malformed("Policy document should not specify a principal.")],
     ["a negated principal", { NotPrincipal: "*" }, malformed("Policy document should not specify a principal.")],
+    ["no action", { Action: undefined }, malformed("Policy statement must contain actions.")],
     ["no resource", { Resource: undefined }, malformed("Policy statement must contain resources.")],
     [
       "a resource that is no ARN",
       { Resource: "key/1234" },
       malformed('Resource key/1234 must be in ARN format or "*".'),
+    ],
+    ["a resource that is empty", { Resource: "" }, malformed('Resource  must be in ARN format or "*".')],
+    [
+      "an ARN that does not begin as one",
+      { Resource: "x:aws:kms:::y" },
+      malformed('Resource x:aws:kms:::y must be in ARN format or "*".'),
+    ],
+    [
+      "an ARN of no partition",
+      { Resource: "arn:error:s3:::b" },
+      malformed('Partition "error" is not valid for resource "arn:error:s3:::b".'),
+    ],
+    [
+      "an ARN of no partition and little else",
+      { NotResource: "a:b:c", Resource: undefined },
+      malformed('Partition "b" is not valid for resource "arn:b:c:*:*:*".'),
+    ],
+    ["an ARN of no service", { Resource: "arn:aws" }, vendorOfArn],
+    ["an ARN of all services", { Resource: "arn:aws:*:us-east-1:111122223333:key/*" }, vendorOfArn],
+    ["an ARN of some services", { Resource: ["*", "arn:aws:k?s:us-east-1:111122223333:key/*"] }, vendorOfArn],
+    ["an ARN of an empty service", { Resource: "arn:aws::fdsasf" }, malformed("The policy failed legacy parsing")],
+    ["an ARN of four colons", { Resource: "arn:aws:s3::b" }, malformed("The policy failed legacy parsing")],
+    [
+      "an ARN of IAM with a Region",
+      { Resource: "arn:aws:iam:us-east-1::user/b" },
+      malformed("IAM resource arn:aws:iam:us-east-1::user/b cannot contain region information."),
     ],
     [
       "a statement id with spaces",
@@ -237,6 +279,15 @@ describe("an identity policy", () => {
     expect(refusalOf(() => compileIdentityPolicy(policyOf(statement)))).toBe("accepted");
     expect(refusalOf(() => compileIdentityPolicy(policyOf({ ...statement, ...change })))).toBe(refusal);
   });
+
+  it.each([
+    "arn:*:kms:*:*:key/*",
+    "arn:aws-cn:kms:*:*:key/*",
+    "arn:aws:fdsasf",
+    `arn:aws:kms:*:*:alias/\${aws:username}`,
+  ])("may have the resource %s", (Resource) => {
+    expect(refusalOf(() => compileIdentityPolicy(policyOf({ ...statement, Resource })))).toBe("accepted");
+  });
 });
 
 describe("a role's trust policy", () => {
@@ -246,6 +297,7 @@ describe("a role's trust policy", () => {
     ["a resource", { Resource: "*" }, malformed("Has prohibited field Resource")],
     ["no principal", { Principal: undefined }, malformed("Missing required field Principal")],
     ["a negated principal", { NotPrincipal: "*" }, malformed("Has prohibited field NotPrincipal")],
+    ["no action", { Action: undefined }, malformed("Policy statement must contain actions.")],
     [
       "an action of another service",
       { Action: "kms:Decrypt" },

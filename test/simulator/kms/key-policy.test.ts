@@ -225,11 +225,21 @@ describe("PutKeyPolicy", () => {
     expect(await errorNameOf(again)).toBe("AccessDeniedException");
   });
 
+  it("takes a statement without an action or a resource, which has no effect", async () => {
+    for (const element of [{ Action: "*" }, { Resource: "*" }, {}]) {
+      await put({ Effect: "Allow", Principal: { AWS: USER }, ...element });
+      expect(await errorNameOf(encrypt())).toBe("AccessDeniedException");
+      await put({ Effect: "Deny", Principal: "*", ...element });
+    }
+    expect(await errorNameOf(operator.send(new GetKeyPolicyCommand({ KeyId })))).toBe("no error");
+  });
+
   it("refuses a malformed policy and keeps the one before", async () => {
     await put();
-    expect(await errorNameOf(put({ Effect: "Allow", Principal: "*", Resource: "*" }))).toBe(
-      "MalformedPolicyDocumentException",
-    );
+    expect(await errorOf(put({ Effect: "Permit", Principal: "*", Action: "*", Resource: "*" }))).toEqual({
+      name: "MalformedPolicyDocumentException",
+      message: "Syntax errors in policy.",
+    });
     expect((await operator.send(new GetKeyPolicyCommand({ KeyId }))).Policy).toBe(policyOf(administration));
   });
 });

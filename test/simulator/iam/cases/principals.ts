@@ -106,6 +106,13 @@ export const PRINCIPAL_CASES: readonly PolicyCase[] = [
   only(KEY_POLICIES, "and denies nobody", "*", {
     keyPolicy: [allow({ Principal: "*" }), { Effect: "Deny", Principal: "*", Action: "kms:*" }],
   }),
+  only(KEY_POLICIES, "nor does one without an action", "*", {
+    keyPolicy: { Effect: "Allow", Principal: "*", Resource: "*" },
+    ends: silent,
+  }),
+  only(KEY_POLICIES, "which denies nobody either", "*", {
+    keyPolicy: [allow({ Principal: "*" }), { Effect: "Deny", Principal: "*", Resource: "*" }],
+  }),
   only(ALL_PRINCIPALS, "everybody", "*"),
   only(ALL_PRINCIPALS, "everybody of kind AWS", { AWS: "*" }),
   only(ALL_PRINCIPALS, "everybody, under a condition that holds", "*", {
