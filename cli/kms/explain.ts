@@ -17,7 +17,7 @@ Usage: nitro-decrypt kms explain --folder FOLDER [--request ID]
   --json            the explanation as JSON
   --help            this text
 
-The newest 1000 calls can be explained. Policies are shown as they were at the call.
+The newest 1000 calls can be explained, fewer if they are large. Policies are shown as they were at the call.
 `;
 
 const OPTIONS = { folder: { type: "string" }, request: { type: "string" }, json: { type: "boolean" } } as const;

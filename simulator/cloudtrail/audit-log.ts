@@ -1,4 +1,5 @@
-/** The audit log: the newest records in memory, and with a file all that it has room for. */
+/** The audit log: the newest records in memory, within a number and a size, and with a file all that it has room for. */
+import { footprint } from "../footprint.js";
 import type { AuditFile } from "./audit-file.js";
 import type { Position } from "./audit-segments.js";
 import { readBackwards } from "./audit-segments.js";
@@ -6,8 +7,10 @@ import type { AuditRecord, FinishedCall, Home } from "./records.js";
 import { recordOf } from "./records.js";
 
 export interface AuditLogOptions {
-  /** How many records are in memory, at least. */
+  /** How many records are in memory, at least, if they have room. */
   readonly capacity?: number;
+  /** What the records in memory may take, about. */
+  readonly memoryBytes?: number;
   readonly file?: AuditFile;
 }
 
@@ -18,20 +21,27 @@ export interface AuditEntry {
 }
 
 const DEFAULT_CAPACITY = 10_000;
+const DEFAULT_MEMORY_BYTES = 32 * 1024 ** 2;
 const PLACE = /^(\d{1,12})\.(\d{1,15})$/;
 
 export class AuditLog {
   readonly #home: Home;
   readonly #capacity: number;
+  readonly #memoryBytes: number;
   readonly #file: AuditFile | undefined;
   readonly #listeners = new Set<(record: AuditRecord) => void>();
   #records: AuditRecord[] = [];
+  /** What each of them takes, and all together. */
+  #sizes: number[] = [];
+  #bytes = 0;
   /** How many records came before those in memory. */
   #forgotten = 0;
 
-  constructor(home: Home, { capacity = DEFAULT_CAPACITY, file }: AuditLogOptions = {}) {
+  constructor(home: Home, options: AuditLogOptions = {}) {
+    const { capacity = DEFAULT_CAPACITY, memoryBytes = DEFAULT_MEMORY_BYTES, file } = options;
     this.#home = home;
     this.#capacity = capacity;
+    this.#memoryBytes = memoryBytes;
     this.#file = file;
   }
 
@@ -50,10 +60,8 @@ export class AuditLog {
   append(call: FinishedCall): void {
     const record = recordOf(call, this.#home);
     this.#file?.append(JSON.stringify(record));
-    this.#records.push(record);
+    this.#keep(record);
     for (const listener of this.#listeners) listener(record);
-    // Twice the capacity before it is cut, so that appending stays cheap.
-    if (this.#records.length >= 2 * this.#capacity) this.#forget(this.#records.length - this.#capacity);
   }
 
   /** All that there are, newest first; or those before a place. A place that this log never gave has none before it. */
@@ -73,7 +81,31 @@ export class AuditLog {
     }
   }
 
+  #keep(record: AuditRecord): void {
+    const size = footprint(record);
+    this.#records.push(record);
+    this.#sizes.push(size);
+    this.#bytes += size;
+    // Half of all goes at once, so that appending stays cheap.
+    if (this.#records.length >= 2 * this.#capacity) this.#forget(this.#records.length - this.#capacity);
+    if (this.#bytes > this.#memoryBytes) this.#forget(this.#countOver(this.#memoryBytes / 2));
+  }
+
+  /** How many of the oldest have to go until the others take no more than `bytes`. */
+  #countOver(bytes: number): number {
+    let left = this.#bytes;
+    let count = 0;
+    for (const size of this.#sizes) {
+      if (left <= bytes) break;
+      left -= size;
+      count += 1;
+    }
+    return count;
+  }
+
   #forget(count: number): void {
+    for (const size of this.#sizes.slice(0, count)) this.#bytes -= size;
+    this.#sizes = this.#sizes.slice(count);
     this.#records = this.#records.slice(count);
     this.#forgotten += count;
   }

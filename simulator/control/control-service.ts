@@ -8,12 +8,14 @@ import { errorReply, jsonReply, parseBody } from "../endpoint/aws-json.js";
 import type { AwsReply, AwsRequest, Service } from "../endpoint/service.js";
 import { AwsError } from "../errors.js";
 import { assertAuthorized } from "../iam/authorization.js";
+import type { CallerIdentity } from "../iam/caller-identity.js";
+import type { Principal } from "../iam/principal.js";
 import type { Principals } from "../iam/principals.js";
 import { verifySignature } from "../iam/sigv4.js";
 import type { Regions } from "../kms/regions.js";
 
-/** One operation: JSON in, JSON out. @throws AwsError */
-export type ControlOperation = (input: unknown) => Readonly<Record<string, unknown>>;
+/** One operation: JSON in, JSON out, for a caller who may. @throws AwsError */
+export type ControlOperation = (input: unknown, caller: CallerIdentity) => Readonly<Record<string, unknown>>;
 
 export interface ControlServiceOptions {
   readonly principals: Principals;
@@ -54,9 +56,16 @@ export class ControlService implements Service {
       : "";
     const operation = operations.get(name);
     if (operation === undefined) throw new AwsError("UnknownOperationException");
-    const { principal } = key;
-    const resource = { arn: "*", accountId: principal.accountId };
-    assertAuthorized({ principal, action: `${CONTROL_SERVICE}:${name}`, resource, values: new Map() });
-    return operation(parseBody(request.body));
+    assertMay(key.principal, name);
+    return operation(parseBody(request.body), key.principal);
   }
+}
+
+/**
+ * Whether the caller's own policies allow it. An organisation's lists of what AWS services its accounts may use are not about
+ * this one. @throws AwsError AccessDeniedException
+ */
+function assertMay({ serviceControlPolicies: _, ...principal }: Principal, operation: string): void {
+  const resource = { arn: "*", accountId: principal.accountId };
+  assertAuthorized({ principal, action: `${CONTROL_SERVICE}:${operation}`, resource, values: new Map() });
 }

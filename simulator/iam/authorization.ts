@@ -50,7 +50,8 @@ function decide(request: AuthorizationRequest): Reason {
   for (const policy of DECIDING_POLICIES) if (answers[policy] === "deny") return `denied-by-${policy}`;
   if (answers["service-control-policy"] === "silent") return "not-allowed-by-service-control-policy";
   if (answers["endpoint-policy"] === "silent") return "not-allowed-by-endpoint-policy";
-  return permit(request, answers, question);
+  const reason = permit(request, answers, false);
+  return reason !== "allowed" && request.resource.grants?.(question) === true ? permit(request, answers, true) : reason;
 }
 
 function ask(request: AuthorizationRequest, question: PolicyQuestion): Answers {
@@ -66,14 +67,9 @@ function ask(request: AuthorizationRequest, question: PolicyQuestion): Answers {
   };
 }
 
-/** Whether the policies that grant permissions do, once none denies. */
-function permit(
-  { principal, resource, action }: AuthorizationRequest,
-  answers: Answers,
-  question: PolicyQuestion,
-): Reason {
+/** Whether the policies that grant permissions do, once none denies, without a grant or with one. */
+function permit({ principal, resource, action }: AuthorizationRequest, answers: Answers, granted: boolean): Reason {
   const atHome = principal.accountId === resource.accountId;
-  const granted = resource.grants?.(question) === true;
   const key = atHome || isEffectiveAcrossAccounts(action) ? answers["key-policy"] : "silent";
   const named = key !== undefined && key !== "silent";
   if (!granted && !named && (resource.keyPolicy !== undefined || !atHome)) return "not-allowed-by-key-policy";

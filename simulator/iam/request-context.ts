@@ -70,11 +70,13 @@ export function controlled(resource: Resource, world: World): Resource {
 
 /** Sources put together, as the evaluator reads them: by folded key, the values of one key joined. */
 export function conditionValues(...sources: readonly Conditions[]): ReadonlyMap<string, readonly string[]> {
-  const values = new Map<string, readonly string[]>();
+  const values = new Map<string, string[]>();
   for (const source of sources) {
     for (const [key, more] of source) {
       const folded = foldedKey(key);
-      values.set(folded, [...(values.get(folded) ?? []), ...more]);
+      const present = values.get(folded);
+      if (present === undefined) values.set(folded, [...more]);
+      else for (const value of more) present.push(value);
     }
   }
   return values;

@@ -2,7 +2,6 @@
  * Grant constraints (API_GrantConstraints). Names in an encryption context compare without regard to case, values with it.
  * Two names that differ only by case are one name with two values.
  */
-import { isDeepStrictEqual } from "node:util";
 import type { ConditionValues } from "../iam/policy/values.js";
 import type { EncryptionContext } from "./encryption-context.js";
 
@@ -15,23 +14,22 @@ export interface GrantConstraints {
   readonly sourceArn?: string | undefined;
 }
 
-/** Values, sorted, by lower-case name. */
-type Pairs = ReadonlyMap<string, readonly string[]>;
-
 const CONTEXT_PREFIX = "kms:encryptioncontext:";
 /** Management operations have no encryption context; CreateGrant is held to the terms of the new grant instead. */
 const WITHOUT_CONTEXT: ReadonlySet<string> = new Set(["DescribeKey", "CreateGrant", "RetireGrant"]);
 
-/** Whether a request for `operation` with these values satisfies the constraints. */
-export function areSatisfied(constraints: GrantConstraints, operation: string, values: ConditionValues): boolean {
-  const { encryptionContextSubset: subset, encryptionContextEquals: equals, sourceArn } = constraints;
-  if (sourceArn !== undefined && !isOnBehalfOf(sourceArn, operation, values)) return false;
-  if ((subset === undefined && equals === undefined) || WITHOUT_CONTEXT.has(operation)) return true;
-  const actual = requestPairs(values);
-  return (
-    (subset === undefined || includes(actual, pairsOf(subset))) &&
-    (equals === undefined || same(actual, pairsOf(equals)))
-  );
+/**
+ * Whether constraints are satisfied by a request for `operation` with these values. A key can have many grants: of the
+ * request is made once what all of them are held against.
+ */
+export function satisfiedBy(operation: string, values: ConditionValues): (constraints: GrantConstraints) => boolean {
+  let actual: Pairs | undefined;
+  return ({ encryptionContextSubset: subset, encryptionContextEquals: equals, sourceArn }) => {
+    if (sourceArn !== undefined && !isOnBehalfOf(sourceArn, operation, values)) return false;
+    if ((subset === undefined && equals === undefined) || WITHOUT_CONTEXT.has(operation)) return true;
+    actual ??= new Pairs(requestPairs(values));
+    return (subset === undefined || actual.include(subset)) && (equals === undefined || actual.equal(equals));
+  };
 }
 
 /** DescribeKey is bound only where the request says on whose behalf it is made. */
@@ -40,37 +38,58 @@ function isOnBehalfOf(sourceArn: string, operation: string, values: ConditionVal
   return actual.length === 0 ? operation === "DescribeKey" : actual.every((one) => one === sourceArn);
 }
 
-/** Whether every request that satisfies `constraints` satisfies `parent` as well. */
-export function areAsStrict(constraints: GrantConstraints, parent: GrantConstraints): boolean {
-  const { encryptionContextSubset: subset, encryptionContextEquals: equals, sourceArn } = parent;
-  const [ownSubset, ownEquals] = [constraints.encryptionContextSubset, constraints.encryptionContextEquals];
-  const demands = (own: EncryptionContext | undefined, wanted: EncryptionContext): boolean =>
-    own !== undefined && includes(pairsOf(own), pairsOf(wanted));
-  return (
-    (sourceArn === undefined || constraints.sourceArn === sourceArn) &&
-    (subset === undefined || demands(ownSubset, subset) || demands(ownEquals, subset)) &&
-    (equals === undefined || (ownEquals !== undefined && same(pairsOf(ownEquals), pairsOf(equals))))
-  );
+/** Whether every request that satisfies `constraints` satisfies the constraints that the answer is asked about. */
+export function asStrictAs(constraints: GrantConstraints): (parent: GrantConstraints) => boolean {
+  const subset = new Pairs(constraints.encryptionContextSubset ?? []);
+  const equals = new Pairs(constraints.encryptionContextEquals ?? []);
+  const isWhole = constraints.encryptionContextEquals !== undefined;
+  return (parent) => {
+    const { encryptionContextSubset: wanted, encryptionContextEquals: wantedWhole, sourceArn } = parent;
+    return (
+      (sourceArn === undefined || constraints.sourceArn === sourceArn) &&
+      (wanted === undefined || subset.include(wanted) || equals.include(wanted)) &&
+      (wantedWhole === undefined || (isWhole && equals.equal(wantedWhole)))
+    );
+  };
 }
 
-const requestPairs = (values: ConditionValues): Pairs =>
-  new Map(
-    [...values]
-      .filter(([key]) => key.startsWith(CONTEXT_PREFIX))
-      .map(([key, value]) => [key.slice(CONTEXT_PREFIX.length), [...value].sort()]),
-  );
-
-function pairsOf(context: EncryptionContext): Pairs {
-  const pairs = new Map<string, readonly string[]>();
-  for (const [name, value] of context) {
-    const folded = name.toLowerCase();
-    pairs.set(folded, [...(pairs.get(folded) ?? []), value].sort());
+function* requestPairs(values: ConditionValues): Iterable<readonly [name: string, value: string]> {
+  for (const [key, some] of values) {
+    if (key.startsWith(CONTEXT_PREFIX)) for (const value of some) yield [key.slice(CONTEXT_PREFIX.length), value];
   }
-  return pairs;
 }
 
-const includes = (actual: Pairs, wanted: Pairs): boolean =>
-  [...wanted].every(([name, values]) => values.every((value) => actual.get(name)?.includes(value) ?? false));
+/** An encryption context, to be compared with many others. */
+class Pairs {
+  /** How often each value is there, by lower-case name. */
+  readonly #counts = new Map<string, Map<string, number>>();
+  readonly #size: number;
 
-const same = (one: Pairs, other: Pairs): boolean =>
-  one.size === other.size && [...one].every(([name, values]) => isDeepStrictEqual(values, other.get(name)));
+  constructor(pairs: Iterable<readonly [name: string, value: string]>) {
+    let size = 0;
+    for (const [name, value] of pairs) {
+      const folded = name.toLowerCase();
+      const counts = this.#counts.get(folded) ?? new Map<string, number>();
+      this.#counts.set(folded, counts.set(value, (counts.get(value) ?? 0) + 1));
+      size += 1;
+    }
+    this.#size = size;
+  }
+
+  /** Whether every pair of `context` is there. */
+  include(context: EncryptionContext): boolean {
+    for (const [name, value] of context) if (!this.#counts.get(name.toLowerCase())?.has(value)) return false;
+    return true;
+  }
+
+  /** Whether there are the same pairs, each as often. */
+  equal(context: EncryptionContext): boolean {
+    return this.#size === context.size && this.include(context) && this.#isWithin(new Pairs(context));
+  }
+
+  #isWithin(others: Pairs): boolean {
+    return [...this.#counts].every(([name, counts]) =>
+      [...counts].every(([value, count]) => others.#counts.get(name)?.get(value) === count),
+    );
+  }
+}

@@ -5,7 +5,7 @@
 import type { KeyObject } from "node:crypto";
 import type { CallerIdentity } from "../iam/caller-identity.js";
 import type { GrantConstraints } from "./grant-constraints.js";
-import { areAsStrict } from "./grant-constraints.js";
+import { asStrictAs } from "./grant-constraints.js";
 import type { KmsKey } from "./key.js";
 import type { KeyUsage } from "./key-specs.js";
 
@@ -91,9 +91,11 @@ const namesAnyOf = (caller: CallerIdentity, principal: string | undefined, servi
   namesOf(caller).some((name) => name === (caller.kind === "service" ? service : principal));
 
 /**
- * Whether whoever may make grants only through `parent` may make this one: no more operations, and constraints at least as
- * strict (KMS Developer Guide, "Granting CreateGrant permission").
+ * Whether whoever may make grants only through a parent may make one of these terms: no more operations, and constraints at
+ * least as strict (KMS Developer Guide, "Granting CreateGrant permission").
  */
-export const isWithin = (terms: GrantTerms, parent: GrantTerms): boolean =>
-  terms.operations.every((operation) => parent.operations.includes(operation)) &&
-  areAsStrict(terms.constraints, parent.constraints);
+export function within(terms: GrantTerms): (parent: GrantTerms) => boolean {
+  const asStrict = asStrictAs(terms.constraints);
+  return (parent) =>
+    terms.operations.every((operation) => parent.operations.includes(operation)) && asStrict(parent.constraints);
+}

@@ -3,7 +3,7 @@ import { AwsError } from "../errors.js";
 import type { PolicyQuestion } from "../iam/policy/compile.js";
 import type { GrantChange, Persistence } from "./change.js";
 import type { Grant, GrantTerms } from "./grant.js";
-import { areSatisfied } from "./grant-constraints.js";
+import { satisfiedBy } from "./grant-constraints.js";
 import { Index } from "./grant-index.js";
 import { claimedGrantId, isGenuine } from "./grant-token.js";
 
@@ -88,8 +88,9 @@ export class GrantStore {
   *allowing(grantee: string, question: PolicyQuestion, { now, tokens }: GrantView): Iterable<Grant> {
     this.#forgetEnded(now);
     const operation = question.action.replace("kms:", "");
+    const satisfied = satisfiedBy(operation, question.values);
     const allows = ({ operations, constraints }: GrantTerms): boolean =>
-      operations.some((one) => one === operation) && areSatisfied(constraints, operation, question.values);
+      operations.some((one) => one === operation) && satisfied(constraints);
     for (const grant of this.#byGrantee.get(granteeName(question.resource, grantee))) {
       if ((this.#isKnown(grant, now) || tokens.has(grant.grantId)) && allows(grant)) yield grant;
     }

@@ -48,6 +48,15 @@ const stringMap = z.unknown().transform((value, ctx): ReadonlyMap<string, string
   return new Map(entries);
 });
 
+/** What the names and values of an encryption context may have together, in UTF-8. */
+const MAX_CONTEXT_BYTES = 8192;
+
+/** A longer one is no permission's business: it is refused before it is put to any policy, or recorded. */
+const boundedContext = stringMap.superRefine((context, ctx) => {
+  const bytes = [...context].flat().reduce((sum, text) => sum + Buffer.byteLength(text), 0);
+  if (bytes > MAX_CONTEXT_BYTES) ctx.issues.push(constraintIssue(atMost("length", MAX_CONTEXT_BYTES)));
+});
+
 /** Text whose whole must match `pattern`, which is shown as the service model has it. */
 export const patterned = (pattern: string, min: number, max: number) => {
   const whole = new RegExp(`^(?:${pattern})$`, "u");
@@ -91,7 +100,7 @@ const hasText = (values: readonly string[], text: string): boolean => values.inc
 
 // The members that many operations share (API reference, "Request Parameters").
 export const keyId = patterned("^\\p{ASCII}+$", 1, 2048);
-export const encryptionContext = stringMap.optional();
+export const encryptionContext = boundedContext.optional();
 export const grantTokens = textList(1, 8192).max(10).optional();
 export const description = z.string().max(8192);
 export const dryRun = z.boolean().optional();

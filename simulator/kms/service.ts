@@ -79,6 +79,7 @@ export class KmsService implements Service {
         requestId,
         eventName: name,
         eventTime: now,
+        accountId: signature?.key.principal.accountId,
         errorCode: error?.type,
         questions,
       });

@@ -70,7 +70,9 @@ export class StsService implements Service {
       };
       this.#options.auditLog.append({ ...call, ...signature, trace, error });
       const { questions } = trace;
-      this.#options.decisions.remember({ requestId, eventName, eventTime: now, errorCode: error?.type, questions });
+      const accountId = signature?.key.principal.accountId;
+      const about = { requestId, eventName, eventTime: now, accountId, errorCode: error?.type };
+      this.#options.decisions.remember({ ...about, questions });
     };
     try {
       const body = this.#run(request, requestId, now, progress);

@@ -3,7 +3,7 @@ import { createSecretKey, randomBytes } from "node:crypto";
 import { z } from "zod";
 import { AwsError } from "../../../errors.js";
 import type { Grant, GrantTerms } from "../../grant.js";
-import { isWithin } from "../../grant.js";
+import { within } from "../../grant.js";
 import { accountOf } from "../../grant-authorization.js";
 import { newGrantToken } from "../../grant-token.js";
 import type { KmsKey } from "../../key.js";
@@ -27,7 +27,7 @@ export const createGrant = defineOperation({
   demands: (call, { key, terms }) => [
     {
       ...demandOn(call, key, "CreateGrant", [...termsConditions(terms), ...awsResourceCondition(call)]),
-      throughGrant: (parent) => isWithin(terms, parent),
+      throughGrant: within(terms),
     },
   ],
   perform: (call, { key, terms }) => {

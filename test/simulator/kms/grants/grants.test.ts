@@ -10,7 +10,7 @@ import type { Change } from "../../../../simulator/kms/change.js";
 import type { Grant } from "../../../../simulator/kms/grant.js";
 import { GRANT_OPERATIONS } from "../../../../simulator/kms/grant.js";
 import { allowedByGrants } from "../../../../simulator/kms/grant-authorization.js";
-import { areAsStrict, areSatisfied } from "../../../../simulator/kms/grant-constraints.js";
+import { asStrictAs, satisfiedBy } from "../../../../simulator/kms/grant-constraints.js";
 import { claimedGrantId, isGenuine, newGrantToken } from "../../../../simulator/kms/grant-token.js";
 import type { KmsKey } from "../../../../simulator/kms/key.js";
 import { advance } from "../../../../simulator/kms/key-lifecycle.js";
@@ -271,9 +271,9 @@ describe("constraints that are as strict as others", () => {
         const { encryptionContextSubset: subset = [], encryptionContextEquals: equals = [] } = child;
         for (const pairs of [new Map([...subset, ...equals]), new Map([...more, ...subset])]) {
           const values = valuesOf(pairs, sourceArn);
-          if (!areAsStrict(child, parent) || !areSatisfied(child, "Decrypt", values)) continue;
+          if (!asStrictAs(child)(parent) || !satisfiedBy("Decrypt", values)(child)) continue;
           compared += 1;
-          expect(areSatisfied(parent, "Decrypt", values)).toBe(true);
+          expect(satisfiedBy("Decrypt", values)(parent)).toBe(true);
         }
       }),
       { numRuns: 2000 },
@@ -284,7 +284,7 @@ describe("constraints that are as strict as others", () => {
   it("are as strict as themselves", () => {
     fc.assert(
       fc.property(constraints, (one) => {
-        expect(areAsStrict(one, one)).toBe(true);
+        expect(asStrictAs(one)(one)).toBe(true);
       }),
     );
   });
