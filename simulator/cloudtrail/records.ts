@@ -100,7 +100,7 @@ export function recordOf(call: FinishedCall, home: Home): AuditRecord {
     requestID: call.requestId,
     eventID: randomUUID(),
     readOnly: call.readOnly,
-    resources: keysOf(trace).map(({ arn, accountId }) => ({ accountId, type: resourceType(arn), ARN: arn })),
+    resources: visibleTo(call).map(({ arn, accountId }) => ({ accountId, type: resourceType(arn), ARN: arn })),
     eventType: "AwsApiCall",
     managementEvent: true,
     recipientAccountId: recipientAccountId(call) ?? home.accountId,
@@ -112,8 +112,16 @@ export function recordOf(call: FinishedCall, home: Home): AuditRecord {
 /** The key's account; what is refused to callers of another one is in their own log alone. */
 function recipientAccountId({ trace, key, error }: FinishedCall): string | undefined {
   const caller = key?.principal.accountId;
-  return error?.type.startsWith("AccessDenied") ? caller : (trace.resources[0]?.accountId ?? caller);
+  return isDenied(error) ? caller : (trace.resources[0]?.accountId ?? caller);
 }
+
+/** Of another account's key, whoever is refused learns nothing here either, nor whether there is one. */
+function visibleTo({ trace, key, error }: FinishedCall): ReturnType<typeof keysOf> {
+  const keys = keysOf(trace);
+  return isDenied(error) ? keys.filter(({ accountId }) => accountId === key?.principal.accountId) : keys;
+}
+
+const isDenied = (error: AwsError | undefined): boolean => error?.type.startsWith("AccessDenied") === true;
 
 /** Recorded "even if the encryption algorithm wasn't specified in the request". */
 const DEFAULT_PARAMETERS: Readonly<Record<string, Readonly<Record<string, string>>>> = {

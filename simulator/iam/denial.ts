@@ -26,6 +26,7 @@ export function denialText({ principal, action, resource }: AuthorizationRequest
   const who = `User: ${principal.arn} is not authorized to perform: ${action}`;
   const { policy, explicit } = readDenial(denial);
   const own = policy === "key-policy";
+  if (resource.namedByCiphertext === true && principal.accountId !== resource.accountId) return UNKNOWN_KEY;
   if (own && principal.accountId !== resource.accountId) return `${who} ${hiddenText(resource)}`;
   if (own && isRole(resource.arn)) return `${who} ${reasonText("the role trust policy", action, explicit)}`;
   return `${who} on resource: ${resource.arn} ${reasonText(NAMES[policy], action, explicit)}`;
@@ -36,8 +37,11 @@ function reasonText(policy: string, action: string, explicit: boolean): string {
   return `because no ${policy.slice(policy.indexOf(" ") + 1)} allows the ${action} action`;
 }
 
-function hiddenText({ arn, namedByCiphertext = false }: Resource): string {
+function hiddenText({ arn }: Resource): string {
   if (isRole(arn)) return `on resource: ${arn}`;
-  const which = namedByCiphertext ? "the resource associated with this ciphertext" : "this resource";
-  return `on ${which} because the resource does not exist in this Region, no resource-based policies allow access, or a resource-based policy explicitly denies access`;
+  return "on this resource because the resource does not exist in this Region, no resource-based policies allow access, or a resource-based policy explicitly denies access";
 }
+
+/** The whole answer where a ciphertext alone names the key of another account, or one that is not there. */
+const UNKNOWN_KEY =
+  "The ciphertext refers to a customer master key that does not exist, does not exist in this region, or you are not allowed to access.";

@@ -8,6 +8,7 @@ import type { Arn } from "../iam/arn.js";
 import { parseArn, partitionOf } from "../iam/arn.js";
 import type { Alias, KeyChange, Persistence } from "./change.js";
 import type { GrantStore } from "./grants.js";
+import { hiddenKey } from "./hidden-key.js";
 import type { KmsKey } from "./key.js";
 import { KEY_ID, keyIdBytes } from "./key.js";
 import { dueAt } from "./key-lifecycle.js";
@@ -102,8 +103,13 @@ export class KeyStore {
     return this.#byIdBytes.get(toHex(bytes));
   }
 
-  /** The key that a request of a caller in `accountId` means by `identifier`. @throws AwsError NotFoundException */
+  /**
+   * The key that a request of a caller in `accountId` means by `identifier`; a hidden one for what is not there in another
+   * account. @throws AwsError NotFoundException
+   */
   resolve(identifier: string, accountId: string): KmsKey {
+    const arn = parseArn(identifier);
+    if (arn !== undefined && arn.accountId !== accountId) return this.#resolveForeign(identifier);
     if (identifier.startsWith("arn:")) return this.#resolveArn(identifier);
     if (identifier.startsWith("alias/")) return this.#resolveAlias(this.aliasArn(accountId, identifier));
     if (!KEY_ID.test(identifier)) throw notFound(`Invalid keyId '${identifier}'`);
@@ -175,9 +181,16 @@ export class KeyStore {
   #resolveArn(text: string): KmsKey {
     const { resource } = this.#parseArn(text);
     if (resource.startsWith("alias/")) return this.#resolveAlias(text);
-    const keyId = resource.replace(/^key\//, "");
-    if (!resource.startsWith("key/") || !KEY_ID.test(keyId)) throw notFound(`Invalid keyId ${keyId}`);
+    assertKeyResource(resource);
     return this.#find(text);
+  }
+
+  /** The key of an ARN of another account, which may be of another Region. */
+  #resolveForeign(text: string): KmsKey {
+    const { resource, accountId } = this.#parseKmsArn(text);
+    if (!resource.startsWith("alias/")) assertKeyResource(resource);
+    const alias = this.#aliases.get(text);
+    return (alias === undefined ? this.find(text) : this.#keys.get(alias.targetKeyId)) ?? hiddenKey(text, accountId);
   }
 
   #resolveAlias(arn: string): KmsKey {
@@ -194,9 +207,15 @@ export class KeyStore {
 
   /** An ARN of this Region's KMS. */
   #parseArn(text: string): Arn {
+    const arn = this.#parseKmsArn(text);
+    if (arn.region !== this.region) throw notFound(`Invalid arn ${arn.region}`);
+    return arn;
+  }
+
+  /** An ARN of KMS in any Region. */
+  #parseKmsArn(text: string): Arn {
     const arn = parseArn(text);
     if (arn?.service !== "kms" || arn.partition !== this.#partition) throw notFound(`Invalid arn ${text}`);
-    if (arn.region !== this.region) throw notFound(`Invalid arn ${arn.region}`);
     return arn;
   }
 
@@ -205,6 +224,11 @@ export class KeyStore {
     if (key === undefined) throw notFound(`Key '${arn}' does not exist`);
     return key;
   }
+}
+
+function assertKeyResource(resource: string): void {
+  const keyId = resource.replace(/^key\//, "");
+  if (!resource.startsWith("key/") || !KEY_ID.test(keyId)) throw notFound(`Invalid keyId ${keyId}`);
 }
 
 const aliasNotFound = (arn: string): AwsError => notFound(`Alias ${arn} is not found.`);

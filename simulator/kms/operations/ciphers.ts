@@ -3,9 +3,10 @@
  * AES-256-GCM or RSAES-OAEP.
  */
 import { constants, privateDecrypt, publicEncrypt } from "node:crypto";
-import { AwsError, accessDenied, invalidCiphertext, validationError } from "../../errors.js";
+import { AwsError, invalidCiphertext, validationError } from "../../errors.js";
 import { openBlob, parseBlob, sealBlob } from "../ciphertext-blob.js";
 import type { EncryptionContext } from "../encryption-context.js";
+import { hiddenKey } from "../hidden-key.js";
 import type { KmsKey } from "../key.js";
 import { findMaterial } from "../key.js";
 import type { EncryptionAlgorithm } from "../key-specs.js";
@@ -44,9 +45,9 @@ export function ciphertextOf({ CiphertextBlob, DryRun, DryRunModifiers }: Cipher
 
 /**
  * The key of a ciphertext: the one inside a symmetric one, which must be the one that the request names if it names one. An
- * asymmetric ciphertext says nothing, nor does one that is ignored, so there the request has to. `member` is what the request calls its key.
- * @throws AwsError NotFoundException, InvalidCiphertextException, AccessDeniedException for a key that is
- * not here, IncorrectKeyException, ValidationException
+ * asymmetric ciphertext says nothing, nor does one that is ignored, so there the request has to. `member` is what the request
+ * calls its key. For a key that is not here there is a hidden one.
+ * @throws AwsError NotFoundException, InvalidCiphertextException, IncorrectKeyException, ValidationException
  */
 export function keyOfCiphertext(
   { keys, principal }: Pick<Call<unknown>, "keys" | "principal">,
@@ -62,13 +63,9 @@ export function keyOfCiphertext(
   const { keyId } = parseBlob(ciphertext);
   if (named !== undefined && named.keySpec !== "SYMMETRIC_DEFAULT") throw incorrectKey();
   const key = keys.findByIdBytes(keyId);
-  if (key === undefined) throw accessDenied(UNKNOWN_KEY);
-  if (named !== undefined && named.keyId !== key.keyId) throw incorrectKey();
-  return key;
+  if (named !== undefined && named.arn !== key?.arn) throw incorrectKey();
+  return key ?? hiddenKey("*", "");
 }
-
-const UNKNOWN_KEY =
-  "The ciphertext refers to a customer master key that does not exist, does not exist in this region, or you are not allowed to access.";
 
 const incorrectKey = () =>
   new AwsError(

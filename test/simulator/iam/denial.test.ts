@@ -4,7 +4,7 @@ import { AwsError } from "../../../simulator/errors.js";
 import { assertAuthorized } from "../../../simulator/iam/authorization.js";
 import type { AuthorizationRequest } from "../../../simulator/iam/authorization-request.js";
 import type { TrustPolicy } from "../../../simulator/iam/policy/compile.js";
-import { compileTrustPolicy } from "../../../simulator/iam/policy/compile.js";
+import { compileIdentityPolicy, compileTrustPolicy } from "../../../simulator/iam/policy/compile.js";
 import type { PolicyCase } from "./cases/case.js";
 import { ALICE, allow, BOB, DELEGATION, deny, KEY, outcomeOf, requestOf, SESSION } from "./cases/case.js";
 import { EVALUATION } from "./cases/sources.js";
@@ -25,6 +25,7 @@ function messageOf(request: AuthorizationRequest): string {
 const denied = (who: string, rest: string) =>
   `AccessDeniedException: User: ${who} is not authorized to perform: kms:Decrypt on ${rest}`;
 const elsewhere = allow({ Action: "kms:Encrypt" });
+const DENYING = JSON.stringify({ Version: "2012-10-17", Statement: deny() });
 const everybody = { Principal: "*" };
 
 describe("what AccessDenied says in the key's account", () => {
@@ -73,9 +74,11 @@ describe("what it says of another account's key", () => {
   it("nothing about a key that only a ciphertext names", () => {
     const { resource, ...request } = requestOf({ ...permitted, caller: BOB });
     const named = { ...request, resource: { ...resource, namedByCiphertext: true } };
-    expect(messageOf(named)).toBe(
-      denied(BOB.arn, hidden.replace("this resource", "the resource associated with this ciphertext")),
-    );
+    const message =
+      "The ciphertext refers to a customer master key that does not exist, does not exist in this region, or you are not allowed to access.";
+    expect(messageOf(named)).toBe(`AccessDeniedException: ${message}`);
+    const denying = { ...named, principal: { ...named.principal, policies: [compileIdentityPolicy(DENYING)] } };
+    expect(messageOf(denying)).toBe(`AccessDeniedException: ${message}`);
   });
 });
 

@@ -140,10 +140,6 @@ describe("CreateKey and DescribeKey", () => {
       "134f2428-cec1-4b25-a1ae-9048164dba47",
       "Key 'arn:aws:kms:us-east-1:111122223333:key/134f2428-cec1-4b25-a1ae-9048164dba47' does not exist",
     ],
-    [
-      "arn:aws:kms:us-east-1:444455556666:key/134f2428-cec1-4b25-a1ae-9048164dba47",
-      "Key 'arn:aws:kms:us-east-1:444455556666:key/134f2428-cec1-4b25-a1ae-9048164dba47' does not exist",
-    ],
     ["arn:aws:kms:eu-west-1:111122223333:key/134f2428-cec1-4b25-a1ae-9048164dba47", "Invalid arn eu-west-1"],
     ["alias/none", "Alias arn:aws:kms:us-east-1:111122223333:alias/none is not found."],
   ])("say that %s is not found", async (KeyId, message) => {
@@ -155,7 +151,10 @@ describe("CreateKey and DescribeKey", () => {
 
   it("do not take a key's id for its ARN in another account", async () => {
     const KeyId = keyArn.replace("111122223333", "444455556666");
-    expect(await errorNameOf(client.send(new DescribeKeyCommand({ KeyId })))).toBe("NotFoundException");
+    expect(await errorNameOf(client.send(new DescribeKeyCommand({ KeyId })))).toBe("AccessDeniedException");
+    const CiphertextBlob = await encrypt();
+    const named = client.send(new DecryptCommand({ KeyId, CiphertextBlob, EncryptionContext }));
+    expect(await errorNameOf(named)).toBe("IncorrectKeyException");
   });
 });
 
