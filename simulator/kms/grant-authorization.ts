@@ -30,6 +30,15 @@ export function allowedByGrants(
   };
 }
 
+/** The same, asked once: a call that is explained later is explained with the grants that there were. */
+export function answeredOnce(grants: (question: PolicyQuestion) => boolean): (question: PolicyQuestion) => boolean {
+  let answer: boolean | undefined;
+  return (question) => {
+    answer ??= grants(question);
+    return answer;
+  };
+}
+
 /** Whether the caller's own policies allow, each kind of them; the root user needs none. Their denies are looked at elsewhere. */
 export function identityAllows(principal: Principal, question: PolicyQuestion): boolean {
   const { kind, policies, boundary, sessionPolicies = [] } = principal;

@@ -14,7 +14,7 @@ import { conditionValues, controlled, resourceConditions } from "../iam/request-
 import type { World } from "../world/world.js";
 import { sealForRecipient } from "./ciphertext-for-recipient.js";
 import type { Grant } from "./grant.js";
-import { allowedByGrants } from "./grant-authorization.js";
+import { allowedByGrants, answeredOnce } from "./grant-authorization.js";
 import type { GrantStore } from "./grants.js";
 import type { KeyStore } from "./keys.js";
 import type { RequestQuotas } from "./quotas.js";
@@ -30,6 +30,8 @@ export interface Demand {
   readonly action: string;
   readonly resource: Resource;
   readonly conditions?: Conditions;
+  /** Where the permission is asked for; in the Region of the call if left out. */
+  readonly region?: string;
   /** Whether a grant that allows the action allows it as it is asked for; every one does if left out. */
   readonly throughGrant?: (grant: Grant) => boolean;
 }
@@ -136,17 +138,24 @@ export function defineOperation<Input extends CommonInput & Readonly<Record<stri
 function questionFor(demand: Demand, call: Call<unknown>, tokens: ReadonlySet<string>): AuthorizationRequest {
   const { principal, conditions, recipient, endpointPolicy, world } = call;
   const { action, resource } = demand;
-  const grants = allowedByGrants(call, tokens, demand.throughGrant);
+  const { grants = allowedByGrants(call, tokens, demand.throughGrant) } = resource;
   return {
     principal,
     action,
-    resource: controlled({ grants, ...resource }, world),
+    resource: controlled({ ...resource, grants: answeredOnce(grants) }, world),
     values: conditionValues(
-      ...[conditions, recipientConditions(recipient), resourceConditions(resource, world), demand.conditions ?? []],
+      placed(conditions, demand.region),
+      ...[recipientConditions(recipient), resourceConditions(resource, world), demand.conditions ?? []],
     ),
     ...(endpointPolicy === undefined ? {} : { endpointPolicy }),
   };
 }
+
+/** The conditions of a call as they are in the Region that its permission is asked for in. */
+const placed = (conditions: Conditions, region: string | undefined): Conditions =>
+  region === undefined
+    ? conditions
+    : [...conditions].map(([key, values]) => [key, key === "aws:RequestedRegion" ? [region] : values]);
 
 /** What quotas want to know of a call: whose it is, and the spec of the key that it uses or of the pair that it makes. */
 function quotaOf({ principal, keys }: Call<unknown>, [question]: readonly AuthorizationRequest[]) {

@@ -78,6 +78,7 @@ export const replicateKey = defineOperation({
 
 const createDemand = ({ principal: { accountId }, input }: ReplicateKeyCall, { primary, tags }: Subject): Demand => ({
   action: "kms:CreateKey",
+  region: input.ReplicaRegion,
   resource: { arn: "*", accountId },
   conditions: [
     ["kms:KeySpec", [primary.keySpec]],
@@ -91,6 +92,7 @@ const createDemand = ({ principal: { accountId }, input }: ReplicateKeyCall, { p
 
 const tagDemand = ({ principal: { accountId } }: ReplicateKeyCall, { keys, tags }: Subject): Demand => ({
   action: "kms:TagResource",
+  region: keys.region,
   resource: { arn: keys.keyArn(accountId, "*"), accountId },
   conditions: tagConditions(tags),
 });

@@ -204,6 +204,26 @@ describe("ReplicateKey", () => {
     );
   });
 
+  it("asks for CreateKey and TagResource in the replica's Region", async () => {
+    const replicator = (name: string, region: string) => {
+      const inRegion = { StringEquals: { "aws:RequestedRegion": region } };
+      const Statement = [
+        { Effect: "Allow", Action: "kms:ReplicateKey", Resource: "*" },
+        { Effect: "Allow", Action: ["kms:CreateKey", "kms:TagResource"], Resource: "*", Condition: inRegion },
+      ];
+      const policies = [JSON.stringify({ Version: "2012-10-17", Statement })];
+      return kmsClient(kms, clock, kms.principals.addUser({ name, policies }));
+    };
+    const outcomes: string[] = [];
+    for (const client of [replicator("at-home", VIRGINIA), replicator("there", IRELAND)]) {
+      const options = { BypassPolicyLockoutSafetyCheck: true, Tags: [{ TagKey: "a", TagValue: "b" }] };
+      const command = new ReplicateKeyCommand({ KeyId: id, ReplicaRegion: IRELAND, ...options });
+      outcomes.push(await errorNameOf(client.send(command)));
+      client.destroy();
+    }
+    expect(outcomes).toEqual(["AccessDeniedException", "no error"]);
+  });
+
   it("refuses a policy that locks out whoever replicates", async () => {
     const Statement = [
       { Effect: "Allow", Principal: { AWS: "arn:aws:iam::444455556666:root" }, Action: "kms:*", Resource: "*" },
