@@ -11,7 +11,8 @@ export interface PricedKey {
   readonly arn: string;
   readonly keySpec: string;
   readonly state: string;
-  readonly materials: readonly unknown[];
+  /** What there is or was of material; with a rotation, what has been rotated to. */
+  readonly materials: readonly { readonly rotation?: unknown }[];
 }
 
 /** The calls of one operation on one key that have one price. */
@@ -93,9 +94,13 @@ export class CostMeter {
 /** A key that is pending deletion costs nothing. */
 function monthly(keys: Iterable<PricedKey>): CostReport["keys"] {
   const priced = [...keys].filter(({ state }) => !/^Pending(Replica)?Deletion$/.test(state));
-  const rotations = sum(priced.map(({ materials }) => Math.min(Math.max(materials.length - 1, 0), PRICED_ROTATIONS)));
+  const rotations = sum(priced.map(({ materials }) => Math.min(rotationsAmong(materials), PRICED_ROTATIONS)));
   return { count: priced.length, rotations, pricePerMonth: (priced.length + rotations) * KEY_MONTH_PRICE };
 }
+
+/** Material that is imported and not rotated to yet costs nothing. */
+const rotationsAmong = (materials: PricedKey["materials"]): number =>
+  materials.filter(({ rotation }) => rotation !== undefined).length;
 
 /** What the price list calls asymmetric requests. Management of an asymmetric key is none. */
 const USES_OF_A_KEY_PAIR = new Set([

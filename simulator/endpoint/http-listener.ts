@@ -91,7 +91,7 @@ async function replyTo(
   const target = headers["x-amz-target"];
   const operation = typeof target === "string" ? target : undefined;
   const { region } = claimedScopeOf({ rawHeaders });
-  const fault = faults.onConnection({ operation: operation?.slice(operation.lastIndexOf(".") + 1) ?? "", region });
+  const fault = faults.onConnection({ operation: operationName(operation, body), region });
   if (fault.latencyMs > 0) await sleep(fault.latencyMs, undefined, { ref: false });
   if (fault.reset) return undefined;
   const sourceIp = request.socket.remoteAddress?.replace(/^::ffff:/, "") ?? "";
@@ -99,6 +99,12 @@ async function replyTo(
   const tlsDetails = tlsDetailsOf(request);
   const signed = { method: "POST", target: "/", rawHeaders, body };
   return service.answer({ ...signed, operation, sourceIp, userAgent, secure, tlsDetails });
+}
+
+/** The operation that a request claims: behind the last dot of its X-Amz-Target, or `Action` of its form. */
+function operationName(target: string | undefined, body: Uint8Array): string {
+  if (target !== undefined) return target.slice(target.lastIndexOf(".") + 1);
+  return /(?:^|&)Action=(\w{1,64})(?:&|$)/.exec(Buffer.from(body).toString("latin1"))?.[1] ?? "";
 }
 
 function tlsDetailsOf({ socket, headers }: IncomingMessage): TlsDetails | undefined {

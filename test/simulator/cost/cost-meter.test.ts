@@ -2,6 +2,7 @@
 import { describe, expect, it } from "vitest";
 import type { AuditRecord } from "../../../simulator/cloudtrail/records.js";
 import { recordOf } from "../../../simulator/cloudtrail/records.js";
+import type { PricedKey } from "../../../simulator/cost/cost-meter.js";
 import { CostMeter } from "../../../simulator/cost/cost-meter.js";
 import { AwsError } from "../../../simulator/errors.js";
 import { NOW } from "../fixtures.js";
@@ -91,7 +92,7 @@ describe("the report", () => {
   it("knows what keys cost a month: one dollar, two rotations at most, nothing while they wait to be deleted", () => {
     const key = (state: string, materials: number) => ({
       ...{ arn: ARN, keySpec: "SYMMETRIC_DEFAULT", state },
-      materials: Array.from({ length: materials }),
+      materials: Array.from({ length: materials }, (_, i) => (i === 0 ? {} : { rotation: { type: "AUTOMATIC" } })),
     });
     const keys = [key("Enabled", 1), key("Disabled", 2), key("Enabled", 5), key("PendingImport", 0)];
     expect(new CostMeter().report([...keys, key("PendingDeletion", 3)]).keys).toEqual({
@@ -99,6 +100,12 @@ describe("the report", () => {
       rotations: 3,
       pricePerMonth: 7,
     });
+  });
+
+  it("does not count imported material that has not been rotated to yet", () => {
+    const materials: PricedKey["materials"] = [{}, {}];
+    const key = { arn: ARN, keySpec: "SYMMETRIC_DEFAULT", state: "Enabled", materials };
+    expect(new CostMeter().report([key]).keys).toEqual({ count: 1, rotations: 0, pricePerMonth: 1 });
   });
 
   it("leaves out what is no call of KMS", () => {

@@ -6,6 +6,7 @@ import { Faults } from "../../../simulator/endpoint/faults.js";
 import type { SimulatedKms } from "../../../simulator/endpoint/server.js";
 import { startKms } from "../../../simulator/endpoint/server.js";
 import { errorNameOf, errorOf, kmsClient } from "../../support/simulated-kms.js";
+import { callSts } from "../../support/simulated-sts.js";
 import { clockAt } from "../fixtures.js";
 
 const clock = clockAt();
@@ -88,6 +89,19 @@ describe("the connection", () => {
     expect(await outcomes(1)).toEqual([fine]);
     const ireland = await outcomes(2, "eu-west-1");
     expect(ireland.filter((name) => name === fine)).toEqual([]);
+  });
+
+  it("is reset for an operation of STS, which a form names", async () => {
+    await using http = await startKms({
+      trustAnchor: trustAnchorFromSha256("none", "00".repeat(32)),
+      clock,
+      protocol: "http",
+    });
+    const identity = () => callSts(http, clock, http.operator, { Action: "GetCallerIdentity" });
+    http.faults.set({ faults: [{ fault: "connection-reset", operations: ["GetSessionToken"] }] });
+    expect((await identity()).status).toBe(200);
+    http.faults.set({ faults: [{ fault: "connection-reset", operations: ["GetCallerIdentity"] }] });
+    expect(await errorNameOf(identity())).toBe("TypeError");
   });
 
   it("is slow", async () => {
