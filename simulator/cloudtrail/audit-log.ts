@@ -5,6 +5,8 @@ import type { Position } from "./audit-segments.js";
 import { readBackwards } from "./audit-segments.js";
 import type { AuditRecord, FinishedCall, Home } from "./records.js";
 import { recordOf } from "./records.js";
+import type { ServiceEvent } from "./service-events.js";
+import { serviceEventRecord } from "./service-events.js";
 
 export interface AuditLogOptions {
   /** How many records are in memory, at least, if they have room. */
@@ -58,7 +60,15 @@ export class AuditLog {
 
   /** Records a call. @throws StorageError if the file does not take it; then it is recorded nowhere */
   append(call: FinishedCall): void {
-    const record = recordOf(call, this.#home);
+    this.#add(recordOf(call, this.#home));
+  }
+
+  /** Records what KMS has done by itself. @throws StorageError as `append` does */
+  appendEvent(event: ServiceEvent): void {
+    this.#add(serviceEventRecord(event));
+  }
+
+  #add(record: AuditRecord): void {
     this.#file?.append(JSON.stringify(record));
     this.#keep(record);
     for (const listener of this.#listeners) listener(record);

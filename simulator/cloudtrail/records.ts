@@ -33,13 +33,16 @@ export interface AuditRecord {
   /** What a call that changes something answered; null for every other. */
   readonly responseElements: Readonly<Record<string, unknown>> | null;
   readonly additionalEventData?: AdditionalEventData;
-  readonly requestID: string;
+  /** Left out where nobody called. */
+  readonly requestID?: string;
   readonly eventID: string;
   readonly readOnly: boolean;
   readonly resources: readonly { readonly accountId: string; readonly type: string; readonly ARN: string }[];
-  readonly eventType: "AwsApiCall";
+  readonly eventType: "AwsApiCall" | "AwsServiceEvent";
   readonly managementEvent: true;
   readonly recipientAccountId: string;
+  /** Of what a service did by itself. */
+  readonly serviceEventDetails?: Readonly<Record<string, string>>;
   readonly eventCategory: "Management";
   readonly tlsDetails?: TlsDetails;
 }
@@ -87,7 +90,7 @@ export function recordOf(call: FinishedCall, home: Home): AuditRecord {
   return {
     eventVersion: "1.11",
     userIdentity: userIdentity(key),
-    eventTime: `${call.now.toISOString().slice(0, 19)}Z`,
+    eventTime: eventTime(call.now),
     eventSource: call.eventSource ?? "kms.amazonaws.com",
     eventName: call.eventName,
     awsRegion: call.region ?? home.region,
@@ -108,6 +111,9 @@ export function recordOf(call: FinishedCall, home: Home): AuditRecord {
     ...(tlsDetails === undefined ? {} : { tlsDetails }),
   };
 }
+
+/** ISO 8601 in seconds. */
+export const eventTime = (date: Date): string => `${date.toISOString().slice(0, 19)}Z`;
 
 /** The key's account; what is refused to callers of another one is in their own log alone. */
 function recipientAccountId({ trace, key, error }: FinishedCall): string | undefined {

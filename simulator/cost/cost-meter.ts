@@ -52,7 +52,7 @@ export class CostMeter {
 
   /** Counts a call. `specOf` gives the spec of a key, as far as it is there. */
   add(record: AuditRecord, specOf: (arn: string) => string | undefined): void {
-    if (record.eventSource !== "kms.amazonaws.com") return;
+    if (record.eventSource !== "kms.amazonaws.com" || record.eventType !== "AwsApiCall") return;
     const key = record.resources.find(({ ARN }) => ARN.includes(":key/"))?.ARN;
     const priceClass = priceClassOf(record, key === undefined ? undefined : specOf(key));
     const tally = this.#tallyOf(key, record.eventName, priceClass);

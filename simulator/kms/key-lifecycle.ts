@@ -2,6 +2,7 @@
  * What time does to keys by itself, whoever calls: imported material expires, material is rotated, and keys whose waiting
  * period is over go. What is due in a key happens at its date, in the order of the dates, however late somebody looks.
  */
+import type { ServiceEvent } from "../cloudtrail/service-events.js";
 import type { KmsKey } from "./key.js";
 import { isPendingDeletion } from "./key.js";
 import { isComplete, withoutImport, withoutMaterial } from "./material-record.js";
@@ -20,13 +21,30 @@ export function dueAt(key: KmsKey): Date | undefined {
 /** Disabled keys keep their schedule and are not rotated; replicas are with their primary. */
 const rotationOf = (key: KmsKey) => (key.state === "Enabled" && !isReplica(key) ? key.rotation : undefined);
 
-/** The key after the one change that is due at `date`; undefined for one that is gone. */
-export function next(key: KmsKey, date: Date): KmsKey | undefined {
-  if (key.deletionDate !== undefined && key.deletionDate <= date) return undefined;
+/** One change of a key, and what CloudTrail is told of it. */
+interface Step {
+  /** The key after it; undefined for one that is gone. */
+  readonly changed: KmsKey | undefined;
+  readonly event: ServiceEvent;
+}
+
+/** The one change that is due at `date`, as `dueAt` says it. */
+function step(key: KmsKey, date: Date): Step | undefined {
+  const { arn, accountId, keyId } = key;
+  const event = (eventName: string, details?: Readonly<Record<string, string>>): ServiceEvent => ({
+    ...{ eventName, date, arn, accountId },
+    ...(details && { serviceEventDetails: { ...details, keyId } }),
+  });
+  if (key.deletionDate !== undefined && key.deletionDate <= date)
+    return { changed: undefined, event: event("DeleteKey") };
   const expired = key.materials.find(({ validTo }) => validTo !== undefined && validTo <= date);
-  if (expired !== undefined) return withMaterialGone(key, expired.id);
+  if (expired !== undefined) {
+    const changed = withMaterialGone(key, expired.id);
+    return { changed, event: event("DeleteExpiredKeyMaterial", { keyMaterialId: expired.id }) };
+  }
   const rotation = rotationOf(key);
-  return rotation === undefined ? key : automaticallyRotated(key, rotation);
+  if (rotation === undefined) return undefined;
+  return { changed: automaticallyRotated(key, rotation), event: event("RotateKey", { rotationType: "AUTOMATIC" }) };
 }
 
 /** The key without an imported material: it waits for it, unless the key was not using it, or waits for its end. */
@@ -37,21 +55,25 @@ export function withMaterialGone(key: KmsKey, id: string): KmsKey {
   return unaffected ? { ...key, materials } : { ...key, materials, state: "PendingImport" };
 }
 
-/** Lets happen what was to happen in any Region until `now`. */
-export function advance(regions: Regions, now: Date): void {
+/** Lets happen what was to happen in any Region until `now`, and says what has. */
+export function advance(regions: Regions, now: Date): readonly ServiceEvent[] {
+  const events: ServiceEvent[] = [];
   for (let arns = regions.takeDue(now); arns.length > 0; arns = regions.takeDue(now)) {
-    for (const arn of arns) pass(regions, arn, now);
+    for (const arn of arns) events.push(...pass(regions, arn, now));
   }
+  return events;
 }
 
 /** Puts the key's next state, or takes it away. */
-function pass(regions: Regions, arn: string, now: Date): void {
+function pass(regions: Regions, arn: string, now: Date): readonly ServiceEvent[] {
   const key = regions.find(arn);
   const date = key === undefined ? undefined : dueAt(key);
-  if (key === undefined || date === undefined || date > now) return; // a related key's change came first
-  const changed = next(key, date);
-  if (changed === undefined) end(regions, key, date);
-  else putShared(regions, changed);
+  if (key === undefined || date === undefined || date > now) return []; // a related key's change came first
+  const due = step(key, date);
+  if (due === undefined) return [];
+  if (due.changed === undefined) end(regions, key, date);
+  else putShared(regions, due.changed);
+  return [due.event];
 }
 
 /** A key goes. If a primary was waiting for this, its own waiting period begins. */

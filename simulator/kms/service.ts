@@ -105,9 +105,9 @@ export class KmsService implements Service {
   }
 
   async #run(operation: Operation, request: AwsRequest, { key, region }: Signature, { now, trace }: CallTime) {
-    const { regions, quotas, principals } = this.#options;
+    const { regions, quotas, principals, auditLog } = this.#options;
     const { keys, grants } = regions.of(region);
-    advance(regions, now);
+    for (const event of advance(regions, now)) auditLog.appendEvent(event);
     const { world } = principals;
     const context = requestContext(request, { key, region, service: "kms", now }, world);
     const caller: Caller = { principal: key.principal, now, ...context, world, keys, grants, regions, quotas };
