@@ -111,7 +111,9 @@ export async function startKms(options: KmsOptions): Promise<SimulatedKms> {
   const server = createListener({ service, faults, clock, tls: protocol === "https" ? tls : undefined });
   let closed: Promise<void> | undefined;
   const close = (): Promise<void> => {
-    closed ??= stop(server).then(() => state.close());
+    closed ??= stop(server)
+      .then(() => service.close())
+      .then(() => state.close());
     return closed;
   };
   await listen(server, { port: options.port ?? 0, host: options.host ?? "127.0.0.1" }).catch(async (error: unknown) => {

@@ -1,6 +1,8 @@
 /** The AWS services behind one endpoint. Which of them a request is for stands in its signature's credential scope. */
+import { AwsError } from "../errors.js";
 import type { SignedRequest } from "../iam/sigv4.js";
 import { claimedScopeOf } from "../iam/sigv4.js";
+import { errorReply } from "./aws-json.js";
 
 /** A request and where it came from. */
 export interface AwsRequest extends SignedRequest {
@@ -37,14 +39,25 @@ export interface Service {
 export class Services implements Service {
   readonly #services: ReadonlyMap<string, Service>;
   readonly #kms: Service;
+  readonly #underWay = new Set<Promise<AwsReply>>();
+  #closed = false;
 
   constructor(services: { readonly kms: Service } & Readonly<Record<string, Service>>) {
     this.#services = new Map(Object.entries(services));
     this.#kms = services.kms;
   }
 
-  answer(request: AwsRequest): Promise<AwsReply> {
+  async answer(request: AwsRequest): Promise<AwsReply> {
+    if (this.#closed) return errorReply(new AwsError("ServiceUnavailableException", "", 503));
     const service = this.#services.get(claimedScopeOf(request).service) ?? this.#kms;
-    return service.answer(request);
+    const reply = service.answer(request);
+    this.#underWay.add(reply);
+    return reply.finally(() => this.#underWay.delete(reply));
+  }
+
+  /** Takes no more requests. Resolves when those that are under way are answered, so that what they need can go. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await Promise.all(this.#underWay);
   }
 }

@@ -1,11 +1,13 @@
 /** The wire: TLS, AWS JSON 1.1, bounds, credentials that end, and clients that do not behave. */
 import { request } from "node:https";
+import { join } from "node:path";
 import { connect } from "node:tls";
-import { GenerateRandomCommand, KMSClient } from "@aws-sdk/client-kms";
+import { CreateKeyCommand, GenerateRandomCommand, KMSClient } from "@aws-sdk/client-kms";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { trustAnchorFromSha256 } from "../../../shared/attestation/trust-anchor.js";
 import type { SimulatedKms } from "../../../simulator/endpoint/server.js";
 import { startKms } from "../../../simulator/endpoint/server.js";
+import { testFolder } from "../../support/folder.js";
 import type { Credentials } from "../../support/simulated-kms.js";
 import { errorNameOf, errorOf, kmsClient } from "../../support/simulated-kms.js";
 import { clockAt } from "../fixtures.js";
@@ -270,6 +272,30 @@ describe("endpoint names", () => {
       );
     },
   );
+});
+
+it("ends with the calls that are under way, and none of them finds its data folder closed", async () => {
+  const failures: unknown[] = [];
+  const onInternalError = (error: unknown) => failures.push(error);
+  const data = { folder: join(testFolder(), "data") };
+  // The service looks at the clock when it begins with a call.
+  let begun: () => void = () => undefined;
+  const watched = () => {
+    begun();
+    return clock();
+  };
+  const server = await startKms({ trustAnchor, clock: watched, data, onInternalError });
+  const client = kmsClient(server, clock);
+  const beginning = new Promise<void>((resolve) => {
+    begun = resolve;
+  });
+  const call = errorNameOf(client.send(new CreateKeyCommand({ KeySpec: "RSA_3072", KeyUsage: "SIGN_VERIFY" })));
+  await beginning;
+  await server.close();
+  expect(server.auditLog.records.at(-1)).toMatchObject({ eventName: "CreateKey", responseElements: expect.anything() });
+  expect(await call).not.toBe("no error");
+  expect(failures).toEqual([]);
+  client.destroy();
 });
 
 it("speaks plain HTTP where that is asked for", async () => {
