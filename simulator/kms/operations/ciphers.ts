@@ -3,12 +3,13 @@
  * AES-256-GCM or RSAES-OAEP.
  */
 import { constants, privateDecrypt, publicEncrypt } from "node:crypto";
+import { equalBytes } from "../../../shared/bytes.js";
 import { AwsError, invalidCiphertext, validationError } from "../../errors.js";
 import { openBlob, parseBlob, sealBlob } from "../ciphertext-blob.js";
 import type { EncryptionContext } from "../encryption-context.js";
 import { hiddenKey } from "../hidden-key.js";
 import type { KmsKey } from "../key.js";
-import { findMaterial } from "../key.js";
+import { findMaterial, keyIdBytes } from "../key.js";
 import type { EncryptionAlgorithm } from "../key-specs.js";
 import { encryptionAlgorithmsOf } from "../key-specs.js";
 import type { Call } from "../operation.js";
@@ -44,10 +45,10 @@ export function ciphertextOf({ CiphertextBlob, DryRun, DryRunModifiers }: Cipher
 }
 
 /**
- * The key of a ciphertext: the one inside a symmetric one, which must be the one that the request names if it names one. An
- * asymmetric ciphertext says nothing, nor does one that is ignored, so there the request has to. `member` is what the request
- * calls its key. For a key that is not here there is a hidden one.
- * @throws AwsError NotFoundException, InvalidCiphertextException, IncorrectKeyException, ValidationException
+ * The key of a ciphertext: the one that the request names, or else the one inside a symmetric ciphertext. An asymmetric one says
+ * nothing, nor does one that is ignored, so there the request has to. `member` is what the request calls its key. For a key that
+ * is not here there is a hidden one. Whether a named key is the right one, `assertSealedWith` says, to who may use it.
+ * @throws AwsError NotFoundException, InvalidCiphertextException, ValidationException
  */
 export function keyOfCiphertext(
   { keys, principal }: Pick<Call<unknown>, "keys" | "principal">,
@@ -55,16 +56,18 @@ export function keyOfCiphertext(
   { algorithm }: Cipher,
   { named: name, member }: { readonly named: string | undefined; readonly member: string },
 ): KmsKey {
-  const named = name === undefined ? undefined : keys.resolve(name, principal.accountId);
+  if (name !== undefined) return keys.resolve(name, principal.accountId);
   if (algorithm !== "SYMMETRIC_DEFAULT" || ciphertext === undefined) {
-    if (named === undefined) throw validationError(`${member} must not be null`);
-    return named;
+    throw validationError(`${member} must not be null`);
   }
+  return keys.findByIdBytes(parseBlob(ciphertext).keyId) ?? hiddenKey("*", "");
+}
+
+/** @throws AwsError InvalidCiphertextException, IncorrectKeyException for a symmetric ciphertext of another key */
+export function assertSealedWith(key: KmsKey, { algorithm }: Cipher, ciphertext: Uint8Array | undefined): void {
+  if (algorithm !== "SYMMETRIC_DEFAULT" || ciphertext === undefined) return;
   const { keyId } = parseBlob(ciphertext);
-  if (named !== undefined && named.keySpec !== "SYMMETRIC_DEFAULT") throw incorrectKey();
-  const key = keys.findByIdBytes(keyId);
-  if (named !== undefined && named.arn !== key?.arn) throw incorrectKey();
-  return key ?? hiddenKey("*", "");
+  if (key.keySpec !== "SYMMETRIC_DEFAULT" || !equalBytes(keyId, keyIdBytes(key.keyId))) throw incorrectKey();
 }
 
 const incorrectKey = () =>

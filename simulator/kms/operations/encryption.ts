@@ -20,6 +20,7 @@ import {
 import type { Cipher } from "./ciphers.js";
 import {
   assertFits,
+  assertSealedWith,
   cipherOf,
   ciphertextOf,
   decryptWith,
@@ -91,8 +92,9 @@ export const decrypt = defineOperation({
   ],
   perform: (call, key) => {
     const cipher = requested(call.input);
-    assertFits(cipher, key, "Decrypt");
     const sealed = ciphertextOf(call.input);
+    assertSealedWith(key, cipher, sealed);
+    assertFits(cipher, key, "Decrypt");
     if (sealed === undefined) return {};
     return {
       ...secretAnswer(call, "Plaintext", decryptWith(key, cipher, sealed)),
@@ -131,9 +133,10 @@ export const reEncrypt = defineOperation({
   },
   perform: ({ input }, { source, destination }) => {
     const [from, to] = [sourceOf(input), destinationOf(input)];
+    const sealed = ciphertextOf(input);
+    assertSealedWith(source, from, sealed);
     assertFits(from, source, "ReEncrypt");
     assertFits(to, destination, "ReEncrypt");
-    const sealed = ciphertextOf(input);
     if (sealed === undefined) return {};
     const content = decryptWith(source, from, sealed);
     try {

@@ -2,6 +2,7 @@
 import type { KMSClient } from "@aws-sdk/client-kms";
 import {
   CreateAliasCommand,
+  CreateKeyCommand,
   DecryptCommand,
   DescribeKeyCommand,
   EncryptCommand,
@@ -142,6 +143,20 @@ describe("a ciphertext of another account's key", () => {
     for (const CiphertextBlob of [sealed, unknown]) {
       const command = new ReEncryptCommand({ CiphertextBlob, DestinationKeyId: present });
       expect(await errorOf(outsider.send(command))).toEqual(refused);
+    }
+  });
+
+  it("is refused with a key that the request names, whether it is there or not", async () => {
+    const [{ KeyMetadata: own }, rsa] = [
+      await outsider.send(new CreateKeyCommand({})),
+      await granted.newKey({ KeySpec: "RSA_2048", KeyUsage: "ENCRYPT_DECRYPT" }),
+    ];
+    const mine = await outsider.send(new EncryptCommand({ KeyId: own?.KeyId, Plaintext }));
+    for (const CiphertextBlob of [await granted.encrypted(present), mine.CiphertextBlob]) {
+      for (const KeyId of [present, missing, alias, noAlias, rsa]) {
+        const call = outsider.send(new DecryptCommand({ KeyId, CiphertextBlob }));
+        expect(await errorOf(call)).toEqual(hidden("Decrypt"));
+      }
     }
   });
 

@@ -154,7 +154,7 @@ describe("CreateKey and DescribeKey", () => {
     expect(await errorNameOf(client.send(new DescribeKeyCommand({ KeyId })))).toBe("AccessDeniedException");
     const CiphertextBlob = await encrypt();
     const named = client.send(new DecryptCommand({ KeyId, CiphertextBlob, EncryptionContext }));
-    expect(await errorNameOf(named)).toBe("IncorrectKeyException");
+    expect(await errorNameOf(named)).toBe("AccessDeniedException");
   });
 });
 
