@@ -125,11 +125,33 @@ export const recipient = z
  * value of the wrong type.
  */
 export function parseInput<Input>(schema: z.ZodType<Input>, json: unknown): Input {
-  const result = schema.safeParse(withoutNulls(json), { reportInput: true });
+  const members = withoutNulls(json);
+  assertListsShort(members);
+  const result = schema.safeParse(members, { reportInput: true });
   if (result.success) return result.data;
-  const failures = result.error.issues.map(describeIssue);
-  const count = failures.length === 1 ? "1 validation error" : `${failures.length} validation errors`;
-  throw validationError(`${count} detected: ${failures.join("; ")}`);
+  const { issues } = result.error;
+  const failures = issues.slice(0, MAX_FAILURES_TOLD).map(describeIssue);
+  const count = issues.length === 1 ? "1 validation error" : `${issues.length} validation errors`;
+  const text = `${count} detected: ${failures.join("; ")}`;
+  throw validationError(text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)}…` : text);
+}
+
+/** Far above what any list of the API may have. */
+const MAX_LIST = 1_000;
+/** An answer must not be many times as long as its request. */
+const MAX_FAILURES_TOLD = 50;
+const MAX_TEXT = 16_384;
+
+/** A list of any length would cost a failure for each of its items. @throws AwsError ValidationException */
+function assertListsShort(members: unknown): void {
+  if (typeof members !== "object" || members === null) return;
+  for (const [name, value] of Object.entries(members)) {
+    if (!Array.isArray(value) || value.length <= MAX_LIST) continue;
+    const constraint = `Member must have length less than or equal to ${MAX_LIST}`;
+    throw validationError(
+      `1 validation error detected: Value at '${memberName(name)}' failed to satisfy constraint: ${constraint}`,
+    );
+  }
 }
 
 /** The failure of a member that only some requests may leave out; `name` as AWS shows it. */
