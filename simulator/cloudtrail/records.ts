@@ -83,6 +83,10 @@ export interface Home {
   readonly accountId: string;
 }
 
+/** CloudTrail User Guide, "CloudTrail record contents": longer ones are cut. */
+const MAX_ERROR_MESSAGE = 1_024;
+const MAX_USER_AGENT = 1_024;
+
 /** The record of a call. */
 export function recordOf(call: FinishedCall, home: Home): AuditRecord {
   const { error, key, trace, tlsDetails } = call;
@@ -95,8 +99,8 @@ export function recordOf(call: FinishedCall, home: Home): AuditRecord {
     eventName: call.eventName,
     awsRegion: call.region ?? home.region,
     sourceIPAddress: call.sourceIp,
-    userAgent: call.userAgent,
-    ...(error === undefined ? {} : { errorCode: error.type, errorMessage: error.message }),
+    userAgent: call.userAgent.slice(0, MAX_USER_AGENT),
+    ...(error === undefined ? {} : { errorCode: error.type, errorMessage: error.message.slice(0, MAX_ERROR_MESSAGE) }),
     requestParameters: requestParameters(call),
     responseElements: call.readOnly || error !== undefined ? null : responseElements(trace),
     ...(Object.keys(additionalEventData).length === 0 ? {} : { additionalEventData }),

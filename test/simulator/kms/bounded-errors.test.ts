@@ -38,8 +38,7 @@ it("of a thousand failures fifty are told, and all are counted", async () => {
   expect(text.split("; ")).toHaveLength(50);
 });
 
-it("a value of half a megabyte is not told back whole", async () => {
-  const text = await errorTextOf("DescribeKey", { KeyId: "k".repeat(500_000) });
-  expect(text).toContain("1 validation error detected: Value 'kkk");
-  expect(text.length).toBeLessThan(16_500);
+it("a long text is in the audit record as far as CloudTrail keeps one", async () => {
+  await errorTextOf("DescribeKey", { KeyId: "k".repeat(500_000) });
+  expect(kms.auditLog.records.at(-1)?.errorMessage).toHaveLength(1_024);
 });
