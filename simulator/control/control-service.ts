@@ -6,7 +6,7 @@ import { randomUUID } from "node:crypto";
 import type { Clock } from "../clock.js";
 import { errorReply, jsonReply, parseBody } from "../endpoint/aws-json.js";
 import type { AwsReply, AwsRequest, Service } from "../endpoint/service.js";
-import { AwsError } from "../errors.js";
+import { AwsError, accessDenied } from "../errors.js";
 import { assertAuthorized } from "../iam/authorization.js";
 import type { CallerIdentity } from "../iam/caller-identity.js";
 import type { Principal } from "../iam/principal.js";
@@ -57,8 +57,20 @@ export class ControlService implements Service {
     const operation = operations.get(name);
     if (operation === undefined) throw new AwsError("UnknownOperationException");
     assertMay(key.principal, name);
+    assertAtHome(key.principal, name, principals.accountId);
     return operation(parseBody(request.body), key.principal);
   }
+}
+
+/** What an operation shows or changes is everybody's; of explanations each account has its own. */
+const OF_EVERY_ACCOUNT = new Set(["ExplainRequest"]);
+
+/** @throws AwsError AccessDeniedException for another account than the one that the simulator was started for */
+function assertAtHome({ arn, accountId }: Principal, operation: string, home: string): void {
+  if (accountId === home || OF_EVERY_ACCOUNT.has(operation)) return;
+  throw accessDenied(
+    `User: ${arn} is not authorized to perform: ${CONTROL_SERVICE}:${operation}: it is for principals of account ${home}`,
+  );
 }
 
 /**

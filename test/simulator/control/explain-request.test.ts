@@ -81,4 +81,15 @@ describe("the simulator's own service", () => {
     const Message = `User: arn:aws:iam::${kms.accountId}:user/nobody is not authorized to perform: simulator:GetFaults on resource: * because no identity-based policy allows the simulator:GetFaults action`;
     expect(await callControl(kms, clock, nobody, "GetFaults")).toEqual({ __type: "AccessDeniedException", Message });
   });
+
+  it.each(["GetFaults", "SetFaults", "GetAuditRecords", "GetCost"])(
+    "keeps %s to its home account",
+    async (operation) => {
+      const stranger = administratorOf(`stranger-${operation}`, "999999999999");
+      expect(await callControl(granted.kms, granted.clock, stranger, operation)).toEqual({
+        __type: "AccessDeniedException",
+        Message: `User: arn:aws:iam::999999999999:user/stranger-${operation} is not authorized to perform: simulator:${operation}: it is for principals of account ${granted.kms.accountId}`,
+      });
+    },
+  );
 });
