@@ -1,5 +1,6 @@
 /** Audit records as a table that is read while it grows: one line a call, its columns as wide as the first lines need. */
 import { usernameOf } from "../../simulator/cloudtrail/lookup-events.js";
+import { isOwnersRecord } from "../../simulator/cloudtrail/recipients.js";
 import type { AuditRecord } from "../../simulator/cloudtrail/records.js";
 import { printable } from "../report.js";
 
@@ -25,7 +26,7 @@ export class AuditTable {
 
   /** The lines of these records, with the header before the first ones. */
   format(records: readonly AuditRecord[]): string {
-    const rows = records.map(cellsOf);
+    const rows = records.filter((record) => !isOwnersRecord(record)).map(cellsOf);
     const header = this.#widths === undefined ? `${this.#paint(BOLD, this.#line(HEADER, this.#fit(rows)))}\n` : "";
     const widths = this.#fit(rows);
     return header + rows.map((cells) => `${this.#line(cells, widths)}\n`).join("");

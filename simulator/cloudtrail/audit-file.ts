@@ -44,7 +44,7 @@ export class AuditFile {
     ftruncateSync(file, this.#length); // of a line that a crash cut off
   }
 
-  /** Adds a line. @throws StorageError if it could not be written; then nothing of it is there */
+  /** Adds a line, or several at once. @throws StorageError if it could not be written; then nothing of it is there */
   append(line: string): void {
     const bytes = Buffer.from(`${line}\n`);
     if (this.#length > 0 && this.#length + bytes.length > this.#segmentBytes) this.#beginSegment();

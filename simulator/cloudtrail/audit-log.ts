@@ -3,8 +3,8 @@ import { footprint } from "../footprint.js";
 import type { AuditFile } from "./audit-file.js";
 import type { Position } from "./audit-segments.js";
 import { readBackwards } from "./audit-segments.js";
+import { recordsOf } from "./recipients.js";
 import type { AuditRecord, FinishedCall, Home } from "./records.js";
-import { recordOf } from "./records.js";
 import type { ServiceEvent } from "./service-events.js";
 import { serviceEventRecord } from "./service-events.js";
 
@@ -60,18 +60,20 @@ export class AuditLog {
 
   /** Records a call. @throws StorageError if the file does not take it; then it is recorded nowhere */
   append(call: FinishedCall): void {
-    this.#add(recordOf(call, this.#home));
+    this.#add(recordsOf(call, this.#home));
   }
 
   /** Records what KMS has done by itself. @throws StorageError as `append` does */
   appendEvent(event: ServiceEvent): void {
-    this.#add(serviceEventRecord(event));
+    this.#add([serviceEventRecord(event)]);
   }
 
-  #add(record: AuditRecord): void {
-    this.#file?.append(JSON.stringify(record));
-    this.#keep(record);
-    for (const listener of this.#listeners) listener(record);
+  #add(records: readonly AuditRecord[]): void {
+    this.#file?.append(records.map((record) => JSON.stringify(record)).join("\n"));
+    for (const record of records) {
+      this.#keep(record);
+      for (const listener of this.#listeners) listener(record);
+    }
   }
 
   /** All that there are, newest first; or those before a place. A place that this log never gave has none before it. */

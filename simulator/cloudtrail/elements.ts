@@ -1,7 +1,7 @@
 /** Requests and answers as CloudTrail shows them (KMS Developer Guide, "Log entry examples"): in its names, without secrets. */
 
 /** Capabilities and documents: not byte strings all of them, and not recorded either. */
-const UNRECORDED = new Set(["Recipient", "GrantTokens", "GrantToken"]);
+const UNRECORDED = new Set(["Recipient", "GrantTokens", "GrantToken", "SecretAccessKey", "SessionToken"]);
 
 /** Members in CloudTrail's lower camel case, byte strings left out; null if there are none. */
 export function elements(members: object): Readonly<Record<string, unknown>> | null {

@@ -98,9 +98,8 @@ export async function lookUpEvents(log: AuditLog, scope: Scope, input: LookupEve
   return { Events: events };
 }
 
-/** A call to a key of another account is in the log of both ("Logging AWS KMS API calls with AWS CloudTrail"). */
 const isIn = ({ accountId, region }: Scope, record: AuditRecord): boolean =>
-  [record.recipientAccountId, record.userIdentity.accountId].includes(accountId) && record.awsRegion === region;
+  record.recipientAccountId === accountId && record.awsRegion === region;
 
 function eventOf(record: AuditRecord): Event {
   const { accessKeyId } = record.userIdentity;

@@ -1,5 +1,5 @@
 /**
- * Audit records: one per call, in CloudTrail's own field set (CloudTrail User Guide, "CloudTrail record contents";
+ * Audit records: one per call and account, in CloudTrail's own field set (CloudTrail User Guide, "CloudTrail record contents";
  * KMS Developer Guide, "Logging AWS KMS API calls"), refused calls included. A byte string is never recorded, whatever
  * its name: plaintexts, ciphertexts, documents and keys are all byte strings.
  */
@@ -13,12 +13,15 @@ import type { IssuedKey } from "../iam/principals.js";
 import type { CallTrace } from "../kms/operation.js";
 import type { AttestedRecipient } from "../kms/recipient.js";
 import { isNitroTpm } from "../kms/recipient.js";
+import type { VpcEndpoint } from "../world/vpc-endpoints.js";
 import { camelCase, elements } from "./elements.js";
+import type { UserIdentity } from "./user-identity.js";
+import { inSeconds, invokerOf, userIdentity } from "./user-identity.js";
 
 /** One CloudTrail record; the members that this simulator fills. */
 export interface AuditRecord {
   readonly eventVersion: "1.11";
-  readonly userIdentity: Readonly<Record<string, unknown>>;
+  readonly userIdentity: UserIdentity;
   /** ISO 8601 in seconds. */
   readonly eventTime: string;
   /** The service that was called, for example `kms.amazonaws.com`. */
@@ -43,6 +46,11 @@ export interface AuditRecord {
   readonly recipientAccountId: string;
   /** Of what a service did by itself. */
   readonly serviceEventDetails?: Readonly<Record<string, string>>;
+  /** The same in the records that several accounts have of one call. */
+  readonly sharedEventID?: string;
+  /** The VPC endpoint that the call came through, and whose it is. */
+  readonly vpcEndpointId?: string;
+  readonly vpcEndpointAccountId?: string;
   readonly eventCategory: "Management";
   readonly tlsDetails?: TlsDetails;
 }
@@ -70,14 +78,16 @@ export interface FinishedCall {
   readonly key?: IssuedKey;
   readonly region?: string;
   readonly tlsDetails?: TlsDetails | undefined;
+  /** Through which it came. */
+  readonly vpcEndpoint?: VpcEndpoint | undefined;
   readonly trace: RecordedTrace;
   readonly error: AwsError | undefined;
 }
 
 /** What a record has of the trace of a call. */
-export type RecordedTrace = Pick<CallTrace, "parameters" | "resources" | "recipient" | "answer">;
+export type RecordedTrace = Pick<CallTrace, "parameters" | "resources" | "recipient" | "answer" | "shownAnswer">;
 
-/** Whose log it is: calls that nobody can be held to are recorded here. */
+/** Where a record is: in whose log, and in which Region if the call names none. */
 export interface Home {
   readonly region: string;
   readonly accountId: string;
@@ -87,22 +97,23 @@ export interface Home {
 const MAX_ERROR_MESSAGE = 1_024;
 const MAX_USER_AGENT = 1_024;
 
-/** The record of a call. */
+/** The record of a call in the log of one account. */
 export function recordOf(call: FinishedCall, home: Home): AuditRecord {
   const { error, key, trace, tlsDetails } = call;
   const additionalEventData = additionalData(call);
   return {
     eventVersion: "1.11",
     userIdentity: userIdentity(key),
-    eventTime: eventTime(call.now),
+    eventTime: inSeconds(call.now),
     eventSource: call.eventSource ?? "kms.amazonaws.com",
     eventName: call.eventName,
     awsRegion: call.region ?? home.region,
-    sourceIPAddress: call.sourceIp,
+    // "For services in AWS, only the DNS name is displayed."
+    sourceIPAddress: (key && invokerOf(key)) ?? call.sourceIp,
     userAgent: call.userAgent.slice(0, MAX_USER_AGENT),
     ...(error === undefined ? {} : { errorCode: error.type, errorMessage: error.message.slice(0, MAX_ERROR_MESSAGE) }),
     requestParameters: requestParameters(call),
-    responseElements: call.readOnly || error !== undefined ? null : responseElements(trace),
+    responseElements: error === undefined ? responseElements(call) : null,
     ...(Object.keys(additionalEventData).length === 0 ? {} : { additionalEventData }),
     requestID: call.requestId,
     eventID: randomUUID(),
@@ -110,19 +121,17 @@ export function recordOf(call: FinishedCall, home: Home): AuditRecord {
     resources: visibleTo(call).map(({ arn, accountId }) => ({ accountId, type: resourceType(arn), ARN: arn })),
     eventType: "AwsApiCall",
     managementEvent: true,
-    recipientAccountId: recipientAccountId(call) ?? home.accountId,
+    recipientAccountId: home.accountId,
+    ...endpointElements(call, home),
     eventCategory: "Management",
     ...(tlsDetails === undefined ? {} : { tlsDetails }),
   };
 }
 
-/** ISO 8601 in seconds. */
-export const eventTime = (date: Date): string => `${date.toISOString().slice(0, 19)}Z`;
-
-/** The key's account; what is refused to callers of another one is in their own log alone. */
-function recipientAccountId({ trace, key, error }: FinishedCall): string | undefined {
-  const caller = key?.principal.accountId;
-  return isDenied(error) ? caller : (trace.resources[0]?.accountId ?? caller);
+/** What a service calls for somebody does not come through that one's endpoint. An endpoint of no account is the caller's. */
+function endpointElements({ vpcEndpoint, key }: FinishedCall, home: Home) {
+  if (vpcEndpoint === undefined || key === undefined || invokerOf(key) !== undefined) return {};
+  return { vpcEndpointId: vpcEndpoint.id, vpcEndpointAccountId: vpcEndpoint.accountId ?? home.accountId };
 }
 
 /** Of another account's key, whoever is refused learns nothing here either, nor whether there is one. */
@@ -131,7 +140,7 @@ function visibleTo({ trace, key, error }: FinishedCall): ReturnType<typeof keysO
   return isDenied(error) ? keys.filter(({ accountId }) => accountId === key?.principal.accountId) : keys;
 }
 
-const isDenied = (error: AwsError | undefined): boolean => error?.type.startsWith("AccessDenied") === true;
+export const isDenied = (error: AwsError | undefined): boolean => error?.type.startsWith("AccessDenied") === true;
 
 /** Recorded "even if the encryption algorithm wasn't specified in the request". */
 const DEFAULT_PARAMETERS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
@@ -166,21 +175,6 @@ function resourceType(arn: string): string {
   return parseArn(arn)?.service === "iam" ? "AWS::IAM::Role" : "AWS::KMS::Key";
 }
 
-function userIdentity(key: IssuedKey | undefined): Readonly<Record<string, unknown>> {
-  if (key === undefined) return { type: "Unknown" };
-  const { kind, userId, arn, accountId, roleArn } = key.principal;
-  const types = { root: "Root", user: "IAMUser", session: "AssumedRole", service: "AWSService" };
-  const common = { type: types[kind], principalId: userId, arn, accountId, accessKeyId: key.accessKeyId };
-  if (kind === "user") return { ...common, userName: arn.slice(arn.lastIndexOf("/") + 1) };
-  if (roleArn === undefined) return common;
-  const [principalId = ""] = userId.split(":");
-  const userName = roleArn.slice(roleArn.lastIndexOf("/") + 1);
-  return {
-    ...common,
-    sessionContext: { sessionIssuer: { type: "Role", principalId, arn: roleArn, accountId, userName } },
-  };
-}
-
 /** What a call was about, keys before aliases: for CreateKey, which had nothing to name, the key that it made. */
 function keysOf({ resources, answer }: RecordedTrace): readonly Pick<Resource, "arn" | "accountId">[] {
   const named = resources.filter(({ arn }) => !arn.endsWith("*"));
@@ -192,7 +186,9 @@ function keysOf({ resources, answer }: RecordedTrace): readonly Pick<Resource, "
 const isAlias = (arn: string): boolean => arn.includes(":alias/");
 
 /** "Log entries for this operation recorded on or after December 2022 include the key ARN", whatever it answers. */
-function responseElements(trace: RecordedTrace): Readonly<Record<string, unknown>> | null {
+function responseElements({ trace, readOnly }: FinishedCall): Readonly<Record<string, unknown>> | null {
+  if (trace.shownAnswer !== undefined) return elements(trace.shownAnswer);
+  if (readOnly) return null;
   const answered = elements(trace.answer ?? {});
   const key = keysOf(trace).find(({ arn }) => !isAlias(arn));
   // CreateKey and ReplicateKey answer the whole metadata of a key.

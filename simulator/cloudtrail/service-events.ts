@@ -5,7 +5,7 @@
 import { randomUUID } from "node:crypto";
 import { parseArn } from "../iam/arn.js";
 import type { AuditRecord } from "./records.js";
-import { eventTime } from "./records.js";
+import { inSeconds } from "./user-identity.js";
 
 /** What happened to a key. */
 export interface ServiceEvent {
@@ -22,7 +22,7 @@ const NOBODY = "AWS Internal";
 export const serviceEventRecord = ({ eventName, date, arn, accountId, ...details }: ServiceEvent): AuditRecord => ({
   eventVersion: "1.11",
   userIdentity: { accountId, invokedBy: NOBODY },
-  eventTime: eventTime(date),
+  eventTime: inSeconds(date),
   eventSource: "kms.amazonaws.com",
   eventName,
   awsRegion: parseArn(arn)?.region ?? "",

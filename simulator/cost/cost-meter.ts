@@ -2,6 +2,7 @@
  * What the calls in an audit log would cost at AWS, by key and operation. Calls that KMS refused or failed are counted, and
  * cost nothing here. AWS bills the account that calls; this adds up all accounts.
  */
+import { isOwnersRecord } from "../cloudtrail/recipients.js";
 import type { AuditRecord } from "../cloudtrail/records.js";
 import type { PriceClass } from "./prices.js";
 import { FREE_REQUESTS, KEY_MONTH_PRICE, PRICED_REQUESTS, PRICED_ROTATIONS, PRICES } from "./prices.js";
@@ -53,6 +54,7 @@ export class CostMeter {
   /** Counts a call. `specOf` gives the spec of a key, as far as it is there. */
   add(record: AuditRecord, specOf: (arn: string) => string | undefined): void {
     if (record.eventSource !== "kms.amazonaws.com" || record.eventType !== "AwsApiCall") return;
+    if (isOwnersRecord(record)) return; // it is the caller who pays
     const key = record.resources.find(({ ARN }) => ARN.includes(":key/"))?.ARN;
     const priceClass = priceClassOf(record, key === undefined ? undefined : specOf(key));
     const tally = this.#tallyOf(key, record.eventName, priceClass);

@@ -39,9 +39,7 @@ export interface RequestContext {
 /** The context of a request whose signature was verified. */
 export function requestContext(request: AwsRequest, authenticated: Authenticated, world: World): RequestContext {
   const { key, region, service, now } = authenticated;
-  const { sourceIp } = request;
-  const host = headerOf(request, "host") ?? "";
-  const endpoint = endpointOf({ sourceIp, host, region, service }, world.vpcEndpoints);
+  const endpoint = endpointOfRequest(request, { region, service }, world);
   const conditions = [
     ...callerConditions(key, world),
     ...tokenConditions(key, now),
@@ -50,6 +48,16 @@ export function requestContext(request: AwsRequest, authenticated: Authenticated
     ...messageConditions(request, region, now),
   ];
   return { conditions, endpointPolicy: endpoint?.policy };
+}
+
+/** The VPC endpoint that a request came through. */
+export function endpointOfRequest(
+  request: AwsRequest,
+  { region, service }: Pick<Authenticated, "region" | "service">,
+  world: World,
+): VpcEndpoint | undefined {
+  const host = headerOf(request, "host") ?? "";
+  return endpointOf({ sourceIp: request.sourceIp, host, region, service }, world.vpcEndpoints);
 }
 
 /** What is said of a resource by its account. */

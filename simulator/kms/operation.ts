@@ -69,6 +69,8 @@ export interface CallTrace {
   /** What was asked of the policies, as far as it came. */
   questions: readonly AuthorizationRequest[];
   answer?: Answer;
+  /** What the record shows of an answer although the call has changed nothing. */
+  shownAnswer?: Answer;
 }
 
 export interface OperationDefinition<Input, Subject> {

@@ -12,7 +12,7 @@ import type { AwsReply, AwsRequest, Service } from "../endpoint/service.js";
 import { AwsError } from "../errors.js";
 import type { Decisions } from "../iam/decisions.js";
 import type { Principals } from "../iam/principals.js";
-import { requestContext } from "../iam/request-context.js";
+import { endpointOfRequest, requestContext } from "../iam/request-context.js";
 import type { Signature } from "../iam/sigv4.js";
 import { verifySignature } from "../iam/sigv4.js";
 import { advance } from "./key-lifecycle.js";
@@ -71,7 +71,9 @@ export class KmsService implements Service {
     const finish = (error?: AwsError): void => {
       const { sourceIp, userAgent, tlsDetails } = request;
       const readOnly = operation?.readOnly ?? true;
-      const from = { sourceIp, userAgent, tlsDetails, ...signature };
+      const { world } = this.#options.principals;
+      const vpcEndpoint = signature && endpointOfRequest(request, { ...signature, service: "kms" }, world);
+      const from = { sourceIp, userAgent, tlsDetails, vpcEndpoint, ...signature };
       const call = { eventName: name, readOnly, requestId, now, ...from, trace, error };
       this.#options.auditLog.append(call);
       const { questions } = trace;

@@ -16,7 +16,7 @@ export interface StsCall {
   readonly request: AwsRequest;
   readonly principals: Principals;
   /** What the audit record is made from; filled as far as the call gets, with nothing secret in it. */
-  readonly trace: Pick<CallTrace, "parameters" | "resources" | "questions">;
+  readonly trace: Pick<CallTrace, "parameters" | "resources" | "questions" | "shownAnswer">;
 }
 
 export interface StsOperation {

@@ -7,6 +7,7 @@ import type { AwsReply, AwsRequest, Service } from "../endpoint/service.js";
 import { AwsError } from "../errors.js";
 import type { Decisions } from "../iam/decisions.js";
 import type { Principals } from "../iam/principals.js";
+import { endpointOfRequest } from "../iam/request-context.js";
 import type { Signature } from "../iam/sigv4.js";
 import { verifySignature } from "../iam/sigv4.js";
 import type { CallTrace } from "../kms/operation.js";
@@ -58,6 +59,8 @@ export class StsService implements Service {
     const { sourceIp, userAgent, tlsDetails } = request;
     const finish = (error?: AwsError): void => {
       const { eventName, signature } = progress;
+      const { world } = this.#options.principals;
+      const vpcEndpoint = signature && endpointOfRequest(request, { ...signature, service: "sts" }, world);
       const call = {
         eventSource: "sts.amazonaws.com",
         eventName,
@@ -67,6 +70,7 @@ export class StsService implements Service {
         sourceIp,
         userAgent,
         tlsDetails,
+        vpcEndpoint,
       };
       this.#options.auditLog.append({ ...call, ...signature, trace, error });
       const { questions } = trace;

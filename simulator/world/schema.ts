@@ -137,6 +137,8 @@ const organization = z.strictObject({
 const vpcEndpoint = z.strictObject({
   id: matching(/^vpce-[0-9a-f]{8,17}$/, "a VPC endpoint id of the form vpce-<8 to 17 hex>"),
   vpcId: matching(/^vpc-[0-9a-f]{8,17}$/, "a VPC id of the form vpc-<8 to 17 hex>"),
+  /** Whose it is; each caller's own if left out. */
+  accountId: accountId.optional(),
   serviceName: matching(/^com\.amazonaws\.[a-z0-9-]+\.(kms|sts)$/, "com.amazonaws.REGION.kms or .sts"),
   /** Allows everything if left out, as AWS's default policy does. */
   policy: policy.optional(),

@@ -14,6 +14,8 @@ import { at, WorldError } from "./world-error.js";
 export interface VpcEndpoint {
   readonly id: string;
   readonly vpcId: string;
+  /** Whose it is; undefined if the world does not say. */
+  readonly accountId: string | undefined;
   /** `com.amazonaws.REGION.SERVICE`. */
   readonly serviceName: string;
   /** Left out: everything is allowed. */
@@ -33,10 +35,11 @@ export interface Arrival {
 
 /** @throws WorldError */
 export function readVpcEndpoint(file: VpcEndpointFile, place: string): VpcEndpoint {
-  const { id, vpcId, serviceName, policy, sourceCidrs } = file;
+  const { id, vpcId, accountId, serviceName, policy, sourceCidrs } = file;
   return {
     id,
     vpcId,
+    accountId,
     serviceName,
     policy:
       policy === undefined

@@ -64,7 +64,7 @@ export const assumeRole: StsOperation = {
       ...{ sessionPolicies: policies, tags: roleTags.requested, transitiveTags: roleTags.transitive },
       ...(sourceIdentity === undefined ? {} : { sourceIdentity }),
     });
-    return {
+    const answer = {
       Credentials: credentialsOf(credentials),
       AssumedRoleUser: {
         AssumedRoleId: `${role.uniqueId}:${sessionName}`,
@@ -73,6 +73,8 @@ export const assumeRole: StsOperation = {
       PackedPolicySize,
       SourceIdentity: sourceIdentity,
     };
+    call.trace.shownAnswer = answer;
+    return answer;
   },
 };
 

@@ -30,6 +30,9 @@ export const getSessionToken: StsOperation = {
     const mfaAuthenticatedAt = authenticateWithMfa({ ...named, TokenCode }, call);
     const wanted = named.DurationSeconds ?? 12 * HOUR_SECONDS;
     const durationSeconds = key.principal.kind === "root" ? Math.min(wanted, HOUR_SECONDS) : wanted;
-    return { Credentials: credentialsOf(principals.issueUserSession(key, { durationSeconds, mfaAuthenticatedAt })) };
+    const credentials = principals.issueUserSession(key, { durationSeconds, mfaAuthenticatedAt });
+    const answer = { Credentials: credentialsOf(credentials) };
+    call.trace.shownAnswer = answer;
+    return answer;
   },
 };

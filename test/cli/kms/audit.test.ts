@@ -194,7 +194,9 @@ it("a table names a role and its session, and the enclave of an attested call; f
     additionalEventData: { recipient: { attestationDocumentModuleId: "i-0123456789abcdef0-enc019b5640fdf630d6" } },
     resources: [],
   } as unknown as AuditRecord;
-  const text = new AuditTable({ color: true, growing: false }).format([record]);
+  const owners = { ...record, userIdentity: { type: "AWSAccount", principalId: "AROAX:i-0123" } };
+  const text = new AuditTable({ color: true, growing: false }).format([record, owners]);
+  expect(text.split("\n")).toHaveLength(3); // another account's record of the same call is no line of its own
   expect(text.split("\n")[1]).toBe(
     "2026-11-23 10:00:00  enclave-parent/i-0123  Decrypt  -    \u001b[31mAccessDeniedException\u001b[0m  enc019b5640fdf630d6",
   );

@@ -211,8 +211,10 @@ describe("LookupEvents", () => {
     const calling = clientOf(kms.region, guest);
     const call = () => errorNameOf(calling.send(new DescribeKeyCommand({ KeyId: arn })));
     const byGuest = { LookupAttributes: [{ AttributeKey: "Username", AttributeValue: "guest" }] };
+    const described = { LookupAttributes: [{ AttributeKey: "EventName", AttributeValue: "DescribeKey" }] };
+    const before = (await lookUp(described)).body.Events.length;
     expect(await call()).toBe("AccessDeniedException");
-    expect(namesOf(await lookUp(byGuest))).toEqual([]);
+    expect((await lookUp(described)).body.Events).toHaveLength(before);
     const { Policy = "" } = await client.send(new GetKeyPolicyCommand({ KeyId: keyId }));
     const document = JSON.parse(Policy);
     const Statement = [
@@ -224,7 +226,9 @@ describe("LookupEvents", () => {
     expect(await call()).toBe("no error");
     await client.send(new PutKeyPolicyCommand({ KeyId: keyId, Policy }));
     calling.destroy();
-    expect(namesOf(await lookUp(byGuest))).toEqual(["DescribeKey"]);
+    const { Events } = (await lookUp(described)).body;
+    expect(Events).toHaveLength(before + 1);
+    expect(Events[0]).not.toHaveProperty("Username"); // which is the other account's own business
     const own = kms.principals.addRoot({ accountId: "777788889999" });
     expect(namesOf(await lookUp(byGuest, { key: own }))).toEqual(["DescribeKey", "DescribeKey"]);
   });

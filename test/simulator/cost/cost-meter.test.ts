@@ -113,4 +113,12 @@ describe("the report", () => {
     meter.add({ ...call("LookupEvents"), eventSource: "cloudtrail.amazonaws.com" }, () => undefined);
     expect(meter.report([]).lines).toEqual([]);
   });
+
+  it("counts a call to another account's key once, by the caller's record", () => {
+    const meter = new CostMeter();
+    for (const type of ["AssumedRole", "AWSAccount"]) {
+      meter.add({ ...call("Encrypt"), userIdentity: { type } }, () => "SYMMETRIC_DEFAULT");
+    }
+    expect(meter.report([]).calls).toBe(1);
+  });
 });

@@ -231,7 +231,7 @@ describe("an SDK's own credential chain", () => {
     const { accessKeyId, secretAccessKey, sessionToken = "" } = credentials;
     const reports = clientOf({ accessKeyId, secretAccessKey, sessionToken });
     expect((await reports.send(new DecryptCommand({ CiphertextBlob }))).Plaintext).toEqual(Plaintext);
-    expect(kms.auditLog.records.at(-1)?.userIdentity).toMatchObject({
+    expect(kms.auditLog.records.at(-2)?.userIdentity).toMatchObject({
       type: "AssumedRole",
       arn: "arn:aws:sts::444455556666:assumed-role/reports/chained",
     });
