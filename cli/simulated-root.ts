@@ -1,9 +1,10 @@
 /** The simulated Nitro root that the processes of one simulation share through a file. */
 import { link, unlink } from "node:fs/promises";
-import { resolve } from "node:path";
+import { dirname, resolve } from "node:path";
 import type { SimulatedRoot } from "../simulator/pki/nitro-pki.js";
 import { createSimulatedRoot } from "../simulator/pki/nitro-pki.js";
 import { readRootFile, writeRootFile } from "../simulator/pki/root-file.js";
+import { makeFolder } from "../simulator/storage/repository.js";
 import type { Io } from "./command.js";
 import { CommandFailure } from "./command.js";
 
@@ -27,6 +28,7 @@ export async function simulatedRoot(io: Io, file: string | undefined): Promise<S
 /** Whole or not at all, and never over another one: several processes of a simulation may start at once. */
 async function writeNewRoot(path: string): Promise<void> {
   const draft = `${path}.${process.pid}`;
+  await makeFolder(dirname(path));
   await writeRootFile(draft, await createSimulatedRoot());
   try {
     await link(draft, path);

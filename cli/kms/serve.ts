@@ -29,7 +29,8 @@ Usage: nitro-decrypt kms [--pki FILE] [--folder FOLDER] [options]
 It believes attestation documents under the simulated root alone, and forgets its keys when it ends
 unless --data keeps them. It prints where its CA certificate and the operator's credentials lie, and lines to call it with.
 
-  --pki FILE         the simulated Nitro root, shared with "nitro-decrypt nsm"; made if it is not there
+  --pki FILE         the simulated Nitro root, shared with "nitro-decrypt nsm"; made if it is not there;
+                     default FOLDER.pki beside the folder of --data, and without --data a new one that ends with this process
   --folder FOLDER    where ca.pem, nitro-root.pem, credentials and config are written; a temporary one that goes away unless given
 ${DATA_USAGE}  --region REGION    default us-east-1
   --account ID       default 111122223333
@@ -108,11 +109,12 @@ async function start(options: Values, io: Io) {
   const { region, account: accountId, role: roleName, host } = options;
   const plan = options.faults === undefined ? {} : await readPlan(options.faults, io);
   const data = dataOptions(options, io);
+  const pki = options.pki ?? (data && `${data.folder}.pki`);
   const instanceId = options["instance-id"];
   const clock = io.now;
   const port = parsePort(options.port, "port");
   const imdsPort = parsePort(options["imds-port"], "imds-port");
-  const { trustAnchor, root } = await createNitroPki({ clock, region, root: await simulatedRoot(io, options.pki) });
+  const { trustAnchor, root } = await createNitroPki({ clock, region, root: await simulatedRoot(io, pki) });
   const around = options.world === undefined ? {} : { world: await readWorldFile(options.world, region, io) };
   const principals = new Principals({ accountId, region, clock, ...around });
   const role = principals.roleOf(`arn:${partitionOf(region)}:iam::${accountId}:role/${roleName}`);

@@ -47,7 +47,7 @@ export async function openRepository(
 }
 
 /** Makes the folder if it is not there, and those that lead to it, all of them on disk before this returns. */
-async function makeFolder(folder: string): Promise<void> {
+export async function makeFolder(folder: string): Promise<void> {
   const first = await mkdir(folder, { recursive: true, mode: 0o700 });
   if (first === undefined) return;
   for (let made = folder; made.length >= first.length; made = dirname(made)) await syncFolder(dirname(made));

@@ -165,6 +165,21 @@ describe("kms", () => {
     }
   });
 
+  it("keeps its root beside its data, for its owner alone, and a new one where nothing is kept", async () => {
+    const cwd = testFolder();
+    const anchorOf = async (...argv: string[]) => {
+      const { ready, stop } = await start(kms, [...argv, "--http"], cwd);
+      expect(await stop()).toBe(0);
+      return ready.trustAnchor;
+    };
+    const kept = await anchorOf("--data", "new/data");
+    expect(await anchorOf("--data", "new/data")).toEqual(kept);
+    expect(statSync(join(cwd, "new/data.pki")).mode & 0o777).toBe(0o600);
+    expect(await anchorOf("--pki", "new/data.pki")).toEqual(kept);
+    expect(await anchorOf("--data", "new/data", "--pki", "other.json")).not.toEqual(kept);
+    expect(await anchorOf()).not.toEqual(kept);
+  });
+
   it("exits 2 on wrong usage", async () => {
     const wrong = [
       ["--account", "1"],
