@@ -16,7 +16,7 @@ succeeded, failed = set(), set()
 kms.meta.events.register("after-call.kms", lambda http_response, model, **_: (succeeded if http_response.status_code == 200 else failed).add(model.name))
 
 # What the simulated KMS does not offer.
-UNSUPPORTED = {"GetKeyLastUsage"} | {f"{verb}CustomKeyStore" for verb in ("Create", "Update", "Connect", "Disconnect", "Delete")} | {"DescribeCustomKeyStores"}
+UNSUPPORTED = {f"{verb}CustomKeyStore" for verb in ("Create", "Update", "Connect", "Disconnect", "Delete")} | {"DescribeCustomKeyStores"}
 
 
 def check(title, condition, reason=""):
@@ -159,7 +159,8 @@ if hasattr(kms, "encapsulate"):
     refused("Encapsulate wants a key of that usage", "InvalidKeyUsageException", "", kms.encapsulate, **{**kem, "KeyId": arn})
     refused("Decapsulate wants a whole ciphertext", "InvalidCiphertextException", "", kms.decapsulate, **kem, SharedSecretCiphertextBlob=b"short")
     check("ListKeys lists no keys of other accounts", kms.list_keys(ResourceOwners=["OTHER_ACCOUNTS_VIA_RAM"])["Keys"] == [])
-    refused("GetKeyLastUsage is not supported", "UnsupportedOperationException", "", kms.get_key_last_usage, KeyId=arn)
+    used = kms.get_key_last_usage(KeyId=kem["KeyId"])
+    check("GetKeyLastUsage tells of the last use", used["KeyLastUsage"]["Operation"] == "Decapsulate")
 
 # Custom key stores
 store = {"CustomKeyStoreId": "cks-1234567890abcdef0"}

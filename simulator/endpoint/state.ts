@@ -22,7 +22,7 @@ export interface State {
 /** Where in a data folder the audit records are. */
 export const auditFolderOf = (folder: string): string => join(folder, "audit");
 
-export interface StateOptions extends Omit<RegionsOptions, "persistence"> {
+export interface StateOptions extends Omit<RegionsOptions, "persistence" | "importTokenKey"> {
   readonly data?: DataOptions | undefined;
 }
 
@@ -30,20 +30,27 @@ export interface StateOptions extends Omit<RegionsOptions, "persistence"> {
 export async function openState(home: Home, { data, ...options }: StateOptions): Promise<State> {
   if (data === undefined) {
     const close = async (): Promise<void> => undefined;
-    return { regions: new Regions(home.region, options), auditLog: new AuditLog(home), close };
+    return { ...withUsesNoted(new Regions(home.region, options), new AuditLog(home)), close };
   }
   const folder = await openDataFolder(data);
   try {
-    const regions = new Regions(home.region, { ...options, persistence: folder });
+    const { importTokenKey } = folder;
+    const regions = new Regions(home.region, { ...options, persistence: folder, importTokenKey });
     for (const change of folder.changes()) regions.restore(change);
     const file = new AuditFile(auditFolderOf(data.folder), data.auditBytes);
     const close = async (): Promise<void> => {
       file.close();
       await folder.close();
     };
-    return { regions, auditLog: new AuditLog(home, { file }), close };
+    return { ...withUsesNoted(regions, new AuditLog(home, { file })), close };
   } catch (error) {
     await folder.close();
     throw error;
   }
+}
+
+/** The uses of keys are noted as they are recorded. */
+function withUsesNoted(regions: Regions, auditLog: AuditLog): Pick<State, "regions" | "auditLog"> {
+  auditLog.subscribe((record) => regions.keyUses.note(record, (arn) => regions.find(arn) !== undefined));
+  return { regions, auditLog };
 }

@@ -25,6 +25,8 @@ export interface DataFolderOptions {
 }
 
 export interface DataFolder extends Persistence {
+  /** For import tokens that outlive the process. */
+  readonly importTokenKey: Uint8Array;
   /** What was kept before, in an order in which it can be applied. */
   changes(): Iterable<Change>;
   close(): Promise<void>;
@@ -77,12 +79,14 @@ async function masterKeyOf(repository: Repository, path: string): Promise<Master
 }
 
 class LoggedChanges implements DataFolder {
+  readonly importTokenKey: Uint8Array;
   readonly #repository: Repository;
   readonly #masterKey: MasterKey;
 
   constructor(repository: Repository, masterKey: MasterKey) {
     this.#repository = repository;
     this.#masterKey = masterKey;
+    this.importTokenKey = masterKey.derive("import-token");
   }
 
   record(change: Change): void {

@@ -5,6 +5,7 @@ import { inMemory } from "./change.js";
 import { GrantStore } from "./grants.js";
 import { ImportTokens } from "./import/import-token.js";
 import type { KmsKey } from "./key.js";
+import { KeyUses } from "./key-uses.js";
 import { KeyStore } from "./keys.js";
 
 /** What a Region holds. */
@@ -18,6 +19,10 @@ export interface RegionsOptions {
   readonly persistence?: Persistence;
   /** How long it takes until a grant, or its end, is known everywhere. No time if left out. */
   readonly grantConsistencySeconds?: number;
+  /** What import tokens are sealed under; a key that ends with the process if left out. */
+  readonly importTokenKey?: Uint8Array;
+  /** Since when uses of keys are noted; from the first one on if left out. */
+  readonly startedAt?: Date;
 }
 
 const REGION_NAME = /^[a-z]{2,4}(-[a-z]{1,12}){1,3}-\d{1,2}$/;
@@ -29,13 +34,17 @@ export class Regions {
   readonly #persistence: Persistence;
   readonly #grantConsistencySeconds: number;
   readonly #regions = new Map<string, Region>();
-  readonly importTokens = new ImportTokens();
+  readonly importTokens: ImportTokens;
+  readonly keyUses: KeyUses;
 
   /** Regions of the partition that `home` belongs to. */
-  constructor(home: string, { persistence = inMemory, grantConsistencySeconds = 0 }: RegionsOptions = {}) {
+  constructor(home: string, options: RegionsOptions = {}) {
+    const { persistence = inMemory, grantConsistencySeconds = 0, importTokenKey, startedAt = new Date(0) } = options;
     this.#partition = partitionOf(home);
     this.#persistence = persistence;
     this.#grantConsistencySeconds = grantConsistencySeconds;
+    this.importTokens = new ImportTokens(importTokenKey);
+    this.keyUses = new KeyUses(startedAt);
     this.of(home);
   }
 
@@ -75,6 +84,7 @@ export class Regions {
   /** Takes a key away, with its aliases and grants. */
   remove(key: KmsKey): void {
     this.#regionOf(key).keys.remove(key);
+    this.keyUses.forget(key.arn);
   }
 
   /** The ARNs of the keys in all Regions whose time has come. */

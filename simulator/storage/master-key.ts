@@ -3,7 +3,7 @@
  * in a file beside the folder, never in it, so that a copy of the folder opens nothing by itself.
  */
 import type { KeyObject } from "node:crypto";
-import { createCipheriv, createDecipheriv, createSecretKey, randomBytes, randomUUID } from "node:crypto";
+import { createCipheriv, createDecipheriv, createSecretKey, hkdfSync, randomBytes, randomUUID } from "node:crypto";
 import type { FileHandle } from "node:fs/promises";
 import { link, open, unlink } from "node:fs/promises";
 import { dirname, resolve, sep } from "node:path";
@@ -59,6 +59,12 @@ export class MasterKey {
       await unlink(draft);
     }
     return MasterKey.read(path);
+  }
+
+  /** Another key of 32 bytes, for `purpose`, which is the same every time (HKDF, RFC 5869). */
+  derive(purpose: string): Uint8Array<ArrayBuffer> {
+    const info = associatedData(["derived", purpose]);
+    return new Uint8Array(hkdfSync("sha256", this.#key, new Uint8Array(), info, KEY_BYTES));
   }
 
   /** Seals `secret`; it opens only with the same `binding`. */

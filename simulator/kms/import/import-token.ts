@@ -1,10 +1,10 @@
 /**
  * Import tokens (API_GetParametersForImport): what KMS knows of a wrapping key pair, its private half included, sealed under a
- * key that never leaves this process. Nothing has to be kept per token, however many are asked for; tokens end with the
- * process, and 24 hours after they were given.
+ * key of its own. Nothing has to be kept per token, however many are asked for; tokens end 24 hours after they were given,
+ * and with the process if it made up the key.
  */
 import type { KeyObject } from "node:crypto";
-import { createCipheriv, createDecipheriv, createPrivateKey, randomBytes } from "node:crypto";
+import { createCipheriv, createDecipheriv, createPrivateKey, createSecretKey, randomBytes } from "node:crypto";
 import { AwsError } from "../../errors.js";
 import type { WrappingAlgorithm } from "./wrapping.js";
 
@@ -20,7 +20,11 @@ const CIPHER = "aes-256-gcm";
 const [NONCE_BYTES, TAG_BYTES] = [12, 16];
 
 export class ImportTokens {
-  readonly #key = randomBytes(32);
+  readonly #key: KeyObject;
+
+  constructor(key: Uint8Array = randomBytes(32)) {
+    this.#key = createSecretKey(key);
+  }
 
   seal({ privateKey, validTo, ...parameters }: ImportParameters): Uint8Array {
     const header = Buffer.from(`${JSON.stringify({ ...parameters, validTo: validTo.getTime() })}\n`);

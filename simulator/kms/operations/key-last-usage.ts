@@ -1,6 +1,5 @@
-/** GetKeyLastUsage (API_GetKeyLastUsage): not offered, for this KMS keeps no account of uses beside the audit log. */
+/** GetKeyLastUsage (API_GetKeyLastUsage): when and for what a key was last used, and since when that is known. */
 import { z } from "zod";
-import { unsupported } from "../../errors.js";
 import { defineOperation } from "../operation.js";
 import { keyId } from "../schema.js";
 import { demandOn, keyByIdOf } from "./key-access.js";
@@ -11,7 +10,10 @@ export const getKeyLastUsage = defineOperation({
   input: z.object({ KeyId: keyId }),
   subject: keyByIdOf,
   demands: (call, key) => [demandOn(call, key, "GetKeyLastUsage")],
-  perform: () => {
-    throw unsupported("When a key was last used is not kept by this simulated KMS.");
-  },
+  perform: ({ regions: { keyUses } }, { keyId, arn, creationDate }) => ({
+    KeyId: keyId,
+    KeyLastUsage: keyUses.of(arn) ?? {},
+    TrackingStartDate: new Date(Math.max(creationDate.getTime(), keyUses.trackedSince.getTime())),
+    KeyCreationDate: creationDate,
+  }),
 });

@@ -13,7 +13,9 @@ import {
   EncryptCommand,
   GenerateMacCommand,
   GetKeyPolicyCommand,
+  GetParametersForImportCommand,
   GetPublicKeyCommand,
+  ImportKeyMaterialCommand,
   ListGrantsCommand,
   PutKeyPolicyCommand,
   RevokeGrantCommand,
@@ -35,12 +37,14 @@ import { defaultKeyPolicy } from "../../../simulator/kms/operations/policy-docum
 import { openRepository } from "../../../simulator/storage/repository.js";
 import { testFolder } from "../../support/folder.js";
 import { errorNameOf, kmsClient } from "../../support/simulated-kms.js";
-import { clockAt, NOW } from "../fixtures.js";
+import { wrapMaterial } from "../../support/wrapped-material.js";
+import { clockAt, DAY, NOW, SECOND } from "../fixtures.js";
 
 const clock = clockAt();
 const trustAnchor = trustAnchorFromSha256("none", "00".repeat(32));
 const operatorAccessKey = { accessKeyId: "AKIAOPERATOR", secretAccessKey: "operator" };
 const Plaintext = utf8("plaintext");
+const FOR_GOOD = "KEY_MATERIAL_DOES_NOT_EXPIRE" as const;
 
 async function started(folder: string, options: Partial<KmsOptions> = {}) {
   const kms = await startKms({ trustAnchor, clock, operatorAccessKey, data: { folder }, ...options });
@@ -124,6 +128,39 @@ describe("a KMS with a data folder", () => {
       const { SignatureValid } = await client.send(new VerifyCommand({ ...input, Signature: signature }));
       expect(SignatureValid).toBe(true);
     }
+  });
+
+  it("takes after an end without warning the import tokens that it gave before, for 24 hours", async () => {
+    const folder = join(testFolder(), "data");
+    const first = await started(folder);
+    const { KeyMetadata } = await first.client.send(new CreateKeyCommand({ Origin: "EXTERNAL" }));
+    const KeyId = KeyMetadata?.Arn ?? "";
+    const wrapping = { WrappingAlgorithm: "RSAES_OAEP_SHA_256", WrappingKeySpec: "RSA_2048" } as const;
+    const given = await first.client.send(new GetParametersForImportCommand({ KeyId, ...wrapping }));
+    const { ImportToken, PublicKey = new Uint8Array() } = given;
+    const copy = join(testFolder(), "data"); // as a process that was killed leaves it
+    cpSync(folder, copy, { recursive: true, filter: (path) => !path.includes("lock") });
+    cpSync(`${folder}.master-key`, `${copy}.master-key`);
+
+    const later = clockAt();
+    const EncryptedKeyMaterial = wrapMaterial(wrapping.WrappingAlgorithm, PublicKey, randomBytes(32));
+    const command = { KeyId, ImportToken, EncryptedKeyMaterial, ExpirationModel: FOR_GOOD };
+    later.advance(DAY - SECOND);
+    const second = await started(copy, { clock: later });
+    const inTime = kmsClient(second.kms, later);
+    await inTime.send(new ImportKeyMaterialCommand(command));
+    expect((await inTime.send(new DescribeKeyCommand({ KeyId }))).KeyMetadata?.KeyState).toBe("Enabled");
+    inTime.destroy();
+    later.advance(SECOND);
+    const late = kmsClient(second.kms, later);
+    expect(await errorNameOf(late.send(new ImportKeyMaterialCommand(command)))).toBe("ExpiredImportTokenException");
+    late.destroy();
+
+    const other = await started(join(testFolder(), "data"));
+    expect(await errorNameOf(other.client.send(new ImportKeyMaterialCommand(command)))).toBe("NotFoundException");
+    const own = (await other.client.send(new CreateKeyCommand({ Origin: "EXTERNAL" }))).KeyMetadata?.Arn;
+    const foreign = other.client.send(new ImportKeyMaterialCommand({ ...command, KeyId: own }));
+    expect(await errorNameOf(foreign)).toBe("InvalidImportTokenException");
   });
 
   it("keeps grants, whose tokens stay good, and forgets those that were revoked", async () => {

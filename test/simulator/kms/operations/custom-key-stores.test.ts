@@ -8,7 +8,6 @@ import {
   DescribeCustomKeyStoresCommand,
   DisconnectCustomKeyStoreCommand,
   GenerateRandomCommand,
-  GetKeyLastUsageCommand,
   UpdateCustomKeyStoreCommand,
 } from "@aws-sdk/client-kms";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -81,14 +80,5 @@ describe("keys and random bytes of a custom key store", () => {
   it("GenerateRandom refuses them", async () => {
     const random = client.send(new GenerateRandomCommand({ NumberOfBytes: 1, CustomKeyStoreId }));
     expect(await errorNameOf(random)).toBe("UnsupportedOperationException");
-  });
-});
-
-describe("GetKeyLastUsage", () => {
-  it("is not supported, of a key that is there", async () => {
-    const { KeyMetadata } = await client.send(new CreateKeyCommand({}));
-    const usageOf = (KeyId: string) => errorNameOf(client.send(new GetKeyLastUsageCommand({ KeyId })));
-    expect(await usageOf(KeyMetadata?.KeyId ?? "")).toBe("UnsupportedOperationException");
-    expect(await usageOf("no-key")).toBe("NotFoundException");
   });
 });
