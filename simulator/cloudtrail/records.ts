@@ -99,7 +99,7 @@ const MAX_USER_AGENT = 1_024;
 
 /** The record of a call in the log of one account. */
 export function recordOf(call: FinishedCall, home: Home): AuditRecord {
-  const { error, key, trace, tlsDetails } = call;
+  const { error, key, tlsDetails } = call;
   const additionalEventData = additionalData(call);
   return {
     eventVersion: "1.11",

@@ -10,7 +10,7 @@ export interface KeyLastUsage {
   readonly Operation: string;
   readonly Timestamp: Date;
   readonly CloudTrailEventId: string;
-  readonly KmsRequestId: string;
+  readonly KmsRequestId: string | undefined;
 }
 
 /** API_KeyLastUsageData, `Operation`. */

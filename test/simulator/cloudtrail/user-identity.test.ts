@@ -2,7 +2,13 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { KMSClient } from "@aws-sdk/client-kms";
-import { CreateKeyCommand, DescribeKeyCommand, EncryptCommand, GenerateRandomCommand } from "@aws-sdk/client-kms";
+import {
+  CreateKeyCommand,
+  DecryptCommand,
+  DescribeKeyCommand,
+  EncryptCommand,
+  GenerateRandomCommand,
+} from "@aws-sdk/client-kms";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { trustAnchorFromSha256 } from "../../../shared/attestation/trust-anchor.js";
 import { utf8 } from "../../../shared/bytes.js";
@@ -171,6 +177,19 @@ describe("a call to another account's key", () => {
     });
     expect(own?.sharedEventID).toMatch(/^[0-9a-f-]{36}$/);
     expect(owners?.eventID).not.toBe(own?.eventID);
+  });
+
+  it("has one record alone if nobody knows whose the key is", async () => {
+    await using other = await started({});
+    const KeyId = await keyFor({ AWS: HERE }, other);
+    const { CiphertextBlob } = await clientOf(ADMINISTRATOR, other).send(
+      new EncryptCommand({ KeyId, Plaintext: utf8("x") }),
+    );
+    const before = kms.auditLog.records.length;
+    const command = new DecryptCommand({ CiphertextBlob, GrantTokens: ["none"] });
+    expect(await errorNameOf(clientOf(ADMINISTRATOR).send(command))).toBe("InvalidGrantTokenException");
+    const records = kms.auditLog.records.slice(before);
+    expect(records.map(({ recipientAccountId }) => recipientAccountId)).toEqual([HERE]);
   });
 
   it("has one record alone if it is refused, or stays in its account", async () => {
