@@ -15,6 +15,7 @@ import {
   isLatticeSpec,
   newLatticeMaterial,
 } from "./lattice-keys.js";
+import { Turns } from "./turns.js";
 
 const pair = promisify(generateKeyPair);
 
@@ -26,15 +27,24 @@ const CURVES: Readonly<Record<string, string>> = {
   ECC_SECG_P256K1: "secp256k1",
 };
 
-/** New material of a key pair. @throws AwsError UnsupportedOperationException for specs that this KMS does not make */
+/**
+ * New material of a key pair.
+ * @throws AwsError UnsupportedOperationException for specs that this KMS does not make, ThrottlingException
+ */
 export async function newKeyPair(spec: KeySpec): Promise<KeyPairMaterial> {
   return isLatticeSpec(spec) ? newLatticeMaterial(spec) : { kind: "asymmetric", ...(await newKeyObjects(spec)) };
 }
 
-/** RSA takes a while: it is made off the main thread. */
+/**
+ * RSA takes a while. It is made on the threads of libuv, which a process has four of, all its servers together: writes to
+ * the disk and Web Crypto want some of them too.
+ */
+const rsaTurns = new Turns({ atOnce: 2, waiting: 64 });
+
+/** @throws AwsError ThrottlingException if too many RSA keys are asked for at once, and as `newKeyPair` */
 export async function newKeyObjects(spec: KeySpec): Promise<Omit<AsymmetricMaterial, "kind">> {
   const modulusLength = RSA_BITS[spec];
-  if (modulusLength !== undefined) return pair("rsa", { modulusLength });
+  if (modulusLength !== undefined) return rsaTurns.take(() => pair("rsa", { modulusLength }));
   if (spec === "ECC_NIST_EDWARDS25519") return pair("ed25519");
   const namedCurve = CURVES[spec];
   // SM2 is of China Regions (API_CreateKey, "KeySpec"), and this KMS does not have it there either.
