@@ -395,7 +395,8 @@ describe("an imported key on a curve", () => {
       client.send(new DeriveSharedSecretCommand({ KeyId, KeyAgreementAlgorithm, PublicKey }));
     const PublicKey = pair().publicKey.export({ type: "spki", format: "der" });
     expect((await derive(PublicKey)).KeyOrigin).toBe("EXTERNAL");
-    for (const wrong of [INFINITY, flipped(PublicKey, PublicKey.length - 1)]) {
+    const elsewhere = PublicKey.map((octet, at) => (at === PublicKey.length - 1 ? octet ^ 1 : octet));
+    for (const wrong of [INFINITY, elsewhere]) {
       expect(await errorNameOf(derive(wrong))).toBe("ValidationException");
     }
   });
