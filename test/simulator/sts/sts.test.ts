@@ -8,6 +8,7 @@ import { startKms } from "../../../simulator/endpoint/server.js";
 import { fromBase32, totp } from "../../../simulator/iam/totp.js";
 import { readWorld } from "../../../simulator/world/world.js";
 import { projectRoot } from "../../support/project.js";
+import { callControl } from "../../support/simulated-control.js";
 import type { Credentials } from "../../support/simulated-kms.js";
 import { callSts, credentialsIn, errorIn } from "../../support/simulated-sts.js";
 import type { SetClock } from "../fixtures.js";
@@ -416,6 +417,15 @@ describe("GetSessionToken", () => {
       ...{ status: 400, code: "ValidationError", message },
     });
     expect(lastRecord()?.errorMessage).toBe(message);
+  });
+});
+
+describe("ExplainRequest", () => {
+  it("finds the newest refusal of STS, too", async () => {
+    expect((await assume(ALICE, BREAK_GLASS)).status).toBe(403);
+    expect(await callControl(kms, clock, kms.operator, "ExplainRequest")).toMatchObject({
+      ...{ eventName: "AssumeRole", errorCode: "AccessDenied" },
+    });
   });
 });
 
