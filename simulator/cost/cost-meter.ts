@@ -106,8 +106,10 @@ const rotationsAmong = (materials: PricedKey["materials"]): number =>
 
 /** What the price list calls asymmetric requests. Management of an asymmetric key is none. */
 const USES_OF_A_KEY_PAIR = new Set([
+  "Decapsulate",
   "Decrypt",
   "DeriveSharedSecret",
+  "Encapsulate",
   "Encrypt",
   "GetPublicKey",
   "ReEncrypt",

@@ -1,7 +1,6 @@
 /** The access keys that programs sign with, long-lived and short-lived, bounded in number. */
 import { randomBytes } from "node:crypto";
 import type { Clock } from "../clock.js";
-import { AwsError } from "../errors.js";
 import type { AccessKey } from "./identity.js";
 import type { Principal } from "./principal.js";
 import { uniqueId } from "./unique-id.js";
@@ -47,15 +46,24 @@ const EXPIRED_MEMORY_MS = 3_600_000;
 const SWEEP_MS = 60_000;
 const MAX_SESSIONS = 100_000;
 
+export interface AccessKeysOptions {
+  /** How many sessions are remembered. */
+  readonly maxSessions?: number;
+}
+
 export class AccessKeys {
   readonly #clock: Clock;
   readonly #longLived = new Map<string, IssuedKey>();
   readonly #inactive = new Set<string>();
   readonly #sessions = new Map<string, IssuedKey & { readonly expiration: Date }>();
+  /** The ids of each holder's sessions, oldest first. */
+  readonly #held = new Map<string, Set<string>>();
+  readonly #maxSessions: number;
   #sweptAt = 0;
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, { maxSessions = MAX_SESSIONS }: AccessKeysOptions = {}) {
     this.#clock = clock;
+    this.#maxSessions = maxSessions;
   }
 
   /** The key of that id, expired ones included; undefined if there never was one, or it is inactive. */
@@ -75,11 +83,14 @@ export class AccessKeys {
     return { accessKeyId, secretAccessKey };
   }
 
-  /** Issues a session that ends after `durationSeconds`. @throws AwsError ThrottlingException if there are too many */
+  /**
+   * Issues a session that ends after `durationSeconds`. If there are too many, the oldest of whoever has most of them ends:
+   * no user or role takes others their room.
+   */
   issue(principal: Principal, context: SessionContext, durationSeconds: number): SessionCredentials {
     const issuedAt = this.#clock();
     this.#forgetExpired(issuedAt.getTime());
-    if (this.#sessions.size >= MAX_SESSIONS) throw new AwsError("ThrottlingException", "Rate exceeded");
+    if (this.#sessions.size >= this.#maxSessions) this.#forgetOldestOfMost();
     const credentials = {
       accessKeyId: uniqueId("ASIA"),
       secretAccessKey: newSecret(),
@@ -87,16 +98,35 @@ export class AccessKeys {
       expiration: new Date(issuedAt.getTime() + durationSeconds * 1000),
     };
     this.#sessions.set(credentials.accessKeyId, { ...credentials, principal, issuedAt, ...context });
+    const held = this.#held.get(holderOf(principal)) ?? new Set();
+    this.#held.set(holderOf(principal), held.add(credentials.accessKeyId));
     return credentials;
   }
 
   #forgetExpired(now: number): void {
-    if (Math.abs(now - this.#sweptAt) < SWEEP_MS && this.#sessions.size < MAX_SESSIONS) return;
+    if (Math.abs(now - this.#sweptAt) < SWEEP_MS) return;
     this.#sweptAt = now;
     for (const [id, { expiration }] of this.#sessions) {
-      if (expiration.getTime() < now - EXPIRED_MEMORY_MS) this.#sessions.delete(id);
+      if (expiration.getTime() < now - EXPIRED_MEMORY_MS) this.#forget(id);
     }
   }
+
+  #forgetOldestOfMost(): void {
+    const [oldest] = [...this.#held.values()].reduce((most, held) => (held.size > most.size ? held : most));
+    if (oldest !== undefined) this.#forget(oldest);
+  }
+
+  #forget(id: string): void {
+    const session = this.#sessions.get(id);
+    if (session === undefined) return;
+    this.#sessions.delete(id);
+    const held = this.#held.get(holderOf(session.principal));
+    held?.delete(id);
+    if (held?.size === 0) this.#held.delete(holderOf(session.principal));
+  }
 }
+
+/** The user, or the role of all its sessions, whoever named them. */
+const holderOf = ({ roleArn, arn }: Principal): string => roleArn ?? arn;
 
 const newSecret = (): string => randomBytes(30).toString("base64");

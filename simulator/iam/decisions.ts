@@ -52,7 +52,7 @@ export class Decisions {
     const calls = [...this.#calls.values()].filter((call) => concerns(call, accountId));
     const call =
       requestId === undefined
-        ? calls.filter(({ errorCode }) => errorCode === "AccessDeniedException").at(-1)
+        ? calls.filter(({ errorCode }) => errorCode?.startsWith("AccessDenied")).at(-1)
         : calls.find((one) => one.requestId === requestId);
     if (call === undefined) return undefined;
     const { questions, accountId: _, ...about } = call;

@@ -70,8 +70,10 @@ export function claimedScopeOf({ rawHeaders }: Pick<SignedRequest, "rawHeaders">
   readonly service: string;
 } {
   const at = rawHeaders.findIndex((name, i) => i % 2 === 0 && name.toLowerCase() === "authorization");
-  const scope = at < 0 ? null : /Credential=[^/,]*\/[^/,]*\/([^/,]*)\/([^/,]*)\//.exec(rawHeaders[at + 1] ?? "");
-  return { region: scope?.[1] ?? "", service: scope?.[2] ?? "" };
+  const fields = at < 0 ? [] : (rawHeaders[at + 1] ?? "").split(/[ ,]/);
+  const credential = fields.find((field) => field.startsWith("Credential=")) ?? "";
+  const [, , region = "", service = ""] = credential.split("/");
+  return { region, service };
 }
 
 interface Authorization {

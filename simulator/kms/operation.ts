@@ -4,7 +4,7 @@
  * leave out a step.
  */
 import type { z } from "zod";
-import { toBase64 } from "../../shared/bytes.js";
+import { toBase64, wipe } from "../../shared/bytes.js";
 import { AwsError } from "../errors.js";
 import type { AuthorizationRequest, Resource } from "../iam/authorization.js";
 import { assertAuthorized } from "../iam/authorization.js";
@@ -170,9 +170,23 @@ function quotaOf({ principal, keys }: Call<unknown>, [question]: readonly Author
  * CiphertextForRecipient.
  */
 export function secretAnswer(call: Call<unknown>, member: string, secret: Uint8Array): Answer {
-  return call.recipient === undefined
-    ? { [member]: secret }
-    : { CiphertextForRecipient: sealForRecipient(secret, call.recipient) };
+  if (call.recipient === undefined) return { [member]: secret };
+  try {
+    return { CiphertextForRecipient: sealForRecipient(secret, call.recipient) };
+  } finally {
+    wipe(secret);
+  }
+}
+
+/** The members of answers that the service model calls sensitive. */
+const SECRET_MEMBERS = ["Plaintext", "PrivateKeyPlaintext", "SharedSecret"];
+
+/** Overwrites what is secret in an answer, once it is sent or is not going to be. */
+export function wipeSecrets(answer: Answer = {}): void {
+  for (const member of SECRET_MEMBERS) {
+    const secret = answer[member];
+    if (secret instanceof Uint8Array) wipe(secret);
+  }
 }
 
 /** The JSON of an answer. */

@@ -3,6 +3,7 @@ import type { KmsKey } from "./key.js";
 import { newSymmetricMaterial } from "./key-material.js";
 import type { Rotation } from "./material-record.js";
 import { pendingMaterial, rotated } from "./material-record.js";
+import { isReplica } from "./multi-region.js";
 
 const DAY_MS = 86_400_000;
 
@@ -30,8 +31,11 @@ export function automaticallyRotated(key: KmsKey, { nextDate, periodInDays }: Ro
   return { ...withNewMaterial(key, { type: "AUTOMATIC", date: nextDate }), rotation };
 }
 
-/** An enabled key again, after being disabled: a rotation that it has missed comes at once, one only. */
+/**
+ * An enabled key again, after being disabled: a rotation that it has missed comes at once, one only. A replica is rotated with
+ * its primary, whose schedule it has.
+ */
 export function resumed(key: KmsKey, now: Date): KmsKey {
-  if (key.rotation === undefined || key.rotation.nextDate > now) return key;
+  if (key.rotation === undefined || key.rotation.nextDate > now || isReplica(key)) return key;
   return { ...key, rotation: { ...key.rotation, nextDate: now } };
 }

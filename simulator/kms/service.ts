@@ -17,7 +17,7 @@ import type { Signature } from "../iam/sigv4.js";
 import { verifySignature } from "../iam/sigv4.js";
 import { advance } from "./key-lifecycle.js";
 import type { Caller, CallTrace, Operation } from "./operation.js";
-import { encodeAnswer } from "./operation.js";
+import { encodeAnswer, wipeSecrets } from "./operation.js";
 import { OPERATIONS } from "./operations/table.js";
 import type { RequestQuotas } from "./quotas.js";
 import { RecipientVerifier } from "./recipient.js";
@@ -98,6 +98,8 @@ export class KmsService implements Service {
       if (error !== cause) this.#options.onInternalError(cause);
       finish(error);
       return errorReply(error, requestId);
+    } finally {
+      wipeSecrets(trace.answer);
     }
   }
 

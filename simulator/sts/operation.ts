@@ -37,4 +37,11 @@ export const listOf = <Item extends z.ZodType>(item: Item, max: number) =>
   z.preprocess((value) => (value === "" ? [] : value), z.array(item).max(max));
 
 export const serialNumber = patterned("[\\w+=/:,.@-]*", 9, 256);
-export const tokenCode = patterned("[\\d]*", 6, 6);
+/** A code is a secret for as long as it is good, and one that is mistyped tells of it: no error shows it. */
+export const tokenCode = z
+  .string()
+  .refine((code) => code.length >= 6, { params: { constraint: "Member must have length greater than or equal to 6" } })
+  .refine((code) => code.length <= 6, { params: { constraint: "Member must have length less than or equal to 6" } })
+  .refine((code) => /^\d*$/.test(code), {
+    params: { constraint: "Member must satisfy regular expression pattern: [\\d]*" },
+  });

@@ -53,6 +53,16 @@ export class StsService implements Service {
   /** Answers a request and records it. Never rejects. */
   async answer(request: AwsRequest): Promise<AwsReply> {
     const requestId = randomUUID();
+    try {
+      return this.#answerRecorded(request, requestId);
+    } catch (failure) {
+      // What cannot be recorded is not answered otherwise either.
+      this.#options.onInternalError(failure);
+      return errorReply(internalFailure(), requestId);
+    }
+  }
+
+  #answerRecorded(request: AwsRequest, requestId: string): AwsReply {
     const now = this.#options.clock();
     const trace: CallTrace = { parameters: {}, resources: [], recipient: undefined, questions: [] };
     const progress: Progress = { eventName: "UnknownOperation", signature: undefined, trace };
@@ -83,10 +93,10 @@ export class StsService implements Service {
       finish();
       return reply(200, requestId, body);
     } catch (cause) {
-      const error = cause instanceof AwsError ? toStsError(cause) : new AwsError("InternalFailure", "", 500);
+      const error = cause instanceof AwsError ? toStsError(cause) : internalFailure();
       if (!(cause instanceof AwsError)) this.#options.onInternalError(cause);
       finish(error);
-      return reply(error.status, requestId, encodeError(error, requestId));
+      return errorReply(error, requestId);
     }
   }
 
@@ -123,3 +133,8 @@ const reply = (status: number, requestId: string, body: string): AwsReply => ({
   contentType: "text/xml",
   body,
 });
+
+const errorReply = (error: AwsError, requestId: string): AwsReply =>
+  reply(error.status, requestId, encodeError(error, requestId));
+
+const internalFailure = (): AwsError => new AwsError("InternalFailure", "", 500);

@@ -45,6 +45,7 @@ export class ImportTokens {
     if (header.keyArn !== keyArn) throw invalidToken();
     if (validTo <= now) throw new AwsError("ExpiredImportTokenException");
     const privateKey = createPrivateKey({ key: content.subarray(end + 1), format: "der", type: "pkcs8" });
+    content.fill(0);
     return { keyArn, algorithm: header.algorithm, validTo, privateKey };
   }
 

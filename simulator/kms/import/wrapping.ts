@@ -58,5 +58,10 @@ const ALTERNATIVE_INITIAL_VALUE = Buffer.from("a65959a6", "hex");
 function unwrapPadded(aesKey: Uint8Array, wrapped: Uint8Array): Uint8Array {
   const decipher = createDecipheriv("id-aes256-wrap-pad", aesKey, ALTERNATIVE_INITIAL_VALUE);
   wipe(aesKey);
-  return Buffer.concat([decipher.update(wrapped), decipher.final()]);
+  const parts = [decipher.update(wrapped), decipher.final()];
+  try {
+    return Buffer.concat(parts);
+  } finally {
+    wipe(...parts);
+  }
 }

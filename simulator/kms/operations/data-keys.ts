@@ -1,6 +1,7 @@
 /** Data keys and data key pairs, with and without plaintext (API_GenerateDataKey, API_GenerateDataKeyPair). */
 import { randomBytes } from "node:crypto";
 import { z } from "zod";
+import { wipe } from "../../../shared/bytes.js";
 import { AwsError, validationError } from "../../errors.js";
 import { sealBlob } from "../ciphertext-blob.js";
 import type { KmsKey } from "../key.js";
@@ -45,7 +46,7 @@ export const generateDataKeyWithoutPlaintext = defineOperation({
   input: dataKeyInput,
   subject: keyOf,
   demands: (call, key) => [dataKeyDemand(call, key, "GenerateDataKeyWithoutPlaintext")],
-  perform: (call, key) => newDataKey(call, key, "GenerateDataKeyWithoutPlaintext").answer,
+  perform: (call, key) => withoutSecret(newDataKey(call, key, "GenerateDataKeyWithoutPlaintext")),
 });
 
 export const generateDataKeyPair = defineOperation({
@@ -66,7 +67,7 @@ export const generateDataKeyPairWithoutPlaintext = defineOperation({
   input: pairInput,
   subject: keyOf,
   demands: (call, key) => [pairDemand(call, key, "GenerateDataKeyPairWithoutPlaintext")],
-  perform: async (call, key) => (await newDataKeyPair(call, key, "GenerateDataKeyPairWithoutPlaintext")).answer,
+  perform: async (call, key) => withoutSecret(await newDataKeyPair(call, key, "GenerateDataKeyPairWithoutPlaintext")),
 });
 
 const dataKeyDemand = (call: DataKeyCall, key: KmsKey, action: string) =>
@@ -88,6 +89,11 @@ interface Generated {
   readonly answer: Answer;
 }
 
+function withoutSecret({ secret, answer }: Generated): Answer {
+  wipe(secret);
+  return answer;
+}
+
 function newDataKey({ input }: DataKeyCall, key: KmsKey, operation: string): Generated {
   if ((input.KeySpec === undefined) === (input.NumberOfBytes === undefined)) {
     throw validationError("Please specify either number of bytes or key spec.");
@@ -98,9 +104,13 @@ function newDataKey({ input }: DataKeyCall, key: KmsKey, operation: string): Gen
   return { secret, answer: { CiphertextBlob: sealed, KeyId: key.arn, KeyMaterialId: material.id } };
 }
 
-async function newDataKeyPair({ input }: PairCall, key: KmsKey, operation: string): Promise<Generated> {
-  const material = sealingMaterial(key, operation, "data key pair");
+async function newDataKeyPair(call: PairCall, found: KmsKey, operation: string): Promise<Generated> {
+  const { input } = call;
+  sealingMaterial(found, operation, "data key pair");
   const pair = await newKeyPair(input.KeyPairSpec);
+  // Making it takes a while, in which somebody else may have disabled the key, or rotated it.
+  const key = call.keys.resolve(found.arn, found.accountId);
+  const material = sealingMaterial(key, operation, "data key pair");
   const secret = encodePrivateKey(pair);
   const sealed = sealBlob(blobKeyOf(key, material), material.secret, secret, input.EncryptionContext ?? new Map());
   const answer = {

@@ -102,8 +102,12 @@ export function assertUsable(key: KmsKey, operation: string, usage: KeyUsage): v
 }
 
 /** @throws AwsError InvalidKeyUsageException for an algorithm that is none of the key's */
-export function assertAlgorithm({ keySpec }: KmsKey, algorithm: string, algorithms: readonly string[]): void {
-  if (algorithms.includes(algorithm)) return;
+export function assertAlgorithm<Algorithm extends string>(
+  { keySpec }: KmsKey,
+  algorithm: string,
+  algorithms: readonly Algorithm[],
+): asserts algorithm is Algorithm {
+  if (algorithms.some((one) => one === algorithm)) return;
   throw new AwsError("InvalidKeyUsageException", `Algorithm ${algorithm} is incompatible with key spec ${keySpec}.`);
 }
 

@@ -2,7 +2,10 @@
 import type { KeyObject } from "node:crypto";
 import { createPublicKey, diffieHellman } from "node:crypto";
 import { z } from "zod";
+import { copyBytes } from "../../../shared/bytes.js";
 import { AwsError } from "../../errors.js";
+import type { CurveName } from "../ec-keys.js";
+import { curveOf, isPublicKeyOn } from "../ec-keys.js";
 import type { KmsKey } from "../key.js";
 import { KEY_AGREEMENT_ALGORITHMS } from "../key-specs.js";
 import { defineOperation, secretAnswer } from "../operation.js";
@@ -26,30 +29,29 @@ export const deriveSharedSecret = defineOperation({
   ],
   perform: (call, key) => {
     assertUsable(key, "DeriveSharedSecret", "KEY_AGREEMENT");
-    const secret = agree(key, readPublicKey(call.input.PublicKey));
+    const secret = agree(key, call.input.PublicKey);
     return {
       ...secretAnswer(call, "SharedSecret", secret),
       KeyId: key.arn,
       KeyAgreementAlgorithm: call.input.KeyAgreementAlgorithm,
-      KeyOrigin: "AWS_KMS",
+      KeyOrigin: key.origin,
     };
   },
 });
 
 /** @throws AwsError ValidationException, without a text, for what is not a key on the same curve */
-function agree(key: KmsKey, publicKey: KeyObject | undefined): Uint8Array {
+function agree(key: KmsKey, spki: Uint8Array): Uint8Array {
   const { privateKey } = materialOf(key, "asymmetric", "DeriveSharedSecret");
-  const curve = privateKey.asymmetricKeyDetails?.namedCurve;
-  if (publicKey?.asymmetricKeyType !== "ec" || publicKey.asymmetricKeyDetails?.namedCurve !== curve) {
-    throw new AwsError("ValidationException");
-  }
+  const publicKey = readPublicKey(curveOf(privateKey), copyBytes(spki));
+  if (publicKey === undefined) throw new AwsError("ValidationException");
   return diffieHellman({ privateKey, publicKey });
 }
 
-function readPublicKey(spki: Uint8Array): KeyObject | undefined {
+function readPublicKey(curve: CurveName, spki: Uint8Array<ArrayBuffer>): KeyObject | undefined {
   try {
-    return createPublicKey({ key: Buffer.from(spki), format: "der", type: "spki" });
+    if (!isPublicKeyOn(curve, spki)) return undefined;
+    return createPublicKey({ key: Buffer.from(spki.buffer), format: "der", type: "spki" });
   } catch {
-    return undefined; // no key at all: refused like a key of another kind
+    return undefined; // no key at all: refused like one on another curve
   }
 }

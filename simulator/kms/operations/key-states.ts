@@ -1,5 +1,6 @@
 /** EnableKey and DisableKey (API_EnableKey, API_DisableKey). To be what it is already is no error for a key. */
 import { z } from "zod";
+import { putShared } from "../multi-region.js";
 import { defineOperation } from "../operation.js";
 import { resumed } from "../rotation.js";
 import { keyId } from "../schema.js";
@@ -15,9 +16,9 @@ function switchKey(name: "EnableKey" | "DisableKey", state: "Enabled" | "Disable
     input: z.object({ KeyId: keyId }),
     subject: keyByIdOf,
     demands: (call, key) => [demandOn(call, key, name)],
-    perform: ({ keys, now }, key) => {
+    perform: ({ regions, now }, key) => {
       assertNotPending(key);
-      keys.put(state === "Enabled" ? resumed({ ...key, state }, now) : { ...key, state });
+      putShared(regions, state === "Enabled" ? resumed({ ...key, state }, now) : { ...key, state });
       return {};
     },
   });

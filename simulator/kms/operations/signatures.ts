@@ -8,7 +8,7 @@ import { isKeyPair } from "../key-pairs.js";
 import { MESSAGE_TYPES, SIGNING_ALGORITHMS, signingAlgorithmsOf } from "../key-specs.js";
 import type { Call } from "../operation.js";
 import { defineOperation } from "../operation.js";
-import { blob, dryRun, grantTokens, keyId, message } from "../schema.js";
+import { blob, dryRun, enumShownAs, grantTokens, keyId, message } from "../schema.js";
 import type { Message } from "../signing/message.js";
 import { assertMessageFits } from "../signing/message.js";
 import type { SignatureScheme } from "../signing/schemes.js";
@@ -19,7 +19,8 @@ const members = {
   KeyId: keyId,
   Message: message,
   MessageType: z.enum(MESSAGE_TYPES).optional(),
-  SigningAlgorithm: z.enum(SIGNING_ALGORITHMS),
+  /** KMS takes the algorithm of symmetric keys as one, which then is none of the key's. */
+  SigningAlgorithm: enumShownAs([...SIGNING_ALGORITHMS, "SYMMETRIC_DEFAULT"], SIGNING_ALGORITHMS),
   GrantTokens: grantTokens,
   DryRun: dryRun,
 };

@@ -7,16 +7,23 @@
 import type { KeyObject } from "node:crypto";
 import { sign, verify } from "node:crypto";
 import { ed25519ph } from "@noble/curves/ed25519.js";
+import { wipe } from "../../../shared/bytes.js";
 
-const SIGNATURE_BYTES = 64;
+const [SEED_BYTES, SIGNATURE_BYTES] = [32, 64];
 
 export const signEd25519 = (privateKey: KeyObject, message: Uint8Array): Uint8Array => sign(null, message, privateKey);
 
 export const verifyEd25519 = (publicKey: KeyObject, message: Uint8Array, signature: Uint8Array): boolean =>
   verify(null, message, publicKey, signature);
 
-export const signEd25519ph = (privateKey: KeyObject, message: Uint8Array): Uint8Array =>
-  ed25519ph.sign(message, octets(privateKey.export({ format: "jwk" }).d));
+export function signEd25519ph(privateKey: KeyObject, message: Uint8Array): Uint8Array {
+  const pkcs8 = privateKey.export({ type: "pkcs8", format: "der" });
+  try {
+    return ed25519ph.sign(message, pkcs8.subarray(-SEED_BYTES)); // they end it (RFC 8410 §7)
+  } finally {
+    wipe(pkcs8);
+  }
+}
 
 /** With the checks of RFC 8032, not the wider ones of ZIP 215. */
 export const verifyEd25519ph = (publicKey: KeyObject, message: Uint8Array, signature: Uint8Array): boolean =>

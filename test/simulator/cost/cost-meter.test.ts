@@ -34,6 +34,8 @@ describe("the price of a call", () => {
     ["Decrypt", "RSA_2048", {}, ["RSA 2048", 0.03]],
     ["Decrypt", "RSA_4096", {}, ["asymmetric", 0.15]],
     ["Sign", "ECC_NIST_P256", {}, ["asymmetric", 0.15]],
+    ["Encapsulate", "ML_KEM_768", {}, ["asymmetric", 0.15]],
+    ["Decapsulate", "ML_KEM_768", {}, ["asymmetric", 0.15]],
     ["GetPublicKey", "ML_DSA_44", {}, ["asymmetric", 0.15]],
     ["DescribeKey", "ECC_NIST_P256", {}, ["standard", 0.03]],
     ["GenerateDataKeyPair", "SYMMETRIC_DEFAULT", { KeyPairSpec: "RSA_2048" }, ["RSA data key pair", 12]],

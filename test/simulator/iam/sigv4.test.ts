@@ -4,7 +4,7 @@ import { utf8 } from "../../../shared/bytes.js";
 import { AwsError } from "../../../simulator/errors.js";
 import { Principals } from "../../../simulator/iam/principals.js";
 import type { SignatureScope, SignedRequest } from "../../../simulator/iam/sigv4.js";
-import { verifySignature } from "../../../simulator/iam/sigv4.js";
+import { claimedScopeOf, verifySignature } from "../../../simulator/iam/sigv4.js";
 
 const NOW = new Date("2015-08-30T12:36:00Z");
 const ACCESS_KEY = { accessKeyId: "AKIDEXAMPLE", secretAccessKey: "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY" };
@@ -170,5 +170,22 @@ describe("the SigV4 check", () => {
     expect(outcome({ headers, authorization: authorizationOf({ signedHeaders }) })).toMatch(
       /^UnrecognizedClientException/,
     );
+  });
+});
+
+describe("claimedScopeOf", () => {
+  const scopeOf = (authorization: string) => claimedScopeOf({ rawHeaders: ["Authorization", authorization] });
+
+  it.each([
+    ["AWS4-HMAC-SHA256 Credential=AKIA/20260101/eu-west-1/sts/aws4_request, SignedHeaders=host, Signature=00"],
+    ["AWS4-HMAC-SHA256 SignedHeaders=host,Signature=00,Credential=AKIA/20260101/eu-west-1/sts/aws4_request"],
+  ])("reads what a request says: %s", (authorization) => {
+    expect(scopeOf(authorization)).toEqual({ region: "eu-west-1", service: "sts" });
+  });
+
+  it("finds nothing where nothing is, however long that takes to be sent", () => {
+    for (const nothing of ["", "Credential=".repeat(100_000), "Credential=,".repeat(100_000), "/".repeat(1_000_000)]) {
+      expect(scopeOf(nothing)).toEqual({ region: "", service: "" });
+    }
   });
 });

@@ -405,6 +405,13 @@ describe("data keys", () => {
     expect(new Uint8Array(derived.export({ type: "spki", format: "der" }))).toEqual(PublicKey);
   });
 
+  it("are not sealed under a key that is disabled while they are made", async () => {
+    const KeyId = await newKey({});
+    const pair = errorNameOf(client.send(new GenerateDataKeyPairCommand({ KeyId, KeyPairSpec: "RSA_4096" })));
+    await client.send(new DisableKeyCommand({ KeyId }));
+    expect(await pair).toBe("DisabledException");
+  });
+
   it("come in pairs without the private key in the clear", async () => {
     const command = new GenerateDataKeyPairWithoutPlaintextCommand({ KeyId: keyId, KeyPairSpec: "ECC_NIST_P256" });
     const names = ["$metadata", "KeyId", "KeyMaterialId", "KeyPairSpec", "PrivateKeyCiphertextBlob", "PublicKey"];

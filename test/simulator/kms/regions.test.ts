@@ -1,10 +1,10 @@
 /** Several Regions in one server: a key lives in the Region that its request was signed for, and nowhere else. */
-import { CreateAliasCommand, CreateKeyCommand, DescribeKeyCommand } from "@aws-sdk/client-kms";
+import { CreateAliasCommand, CreateKeyCommand, DescribeKeyCommand, ListAliasesCommand } from "@aws-sdk/client-kms";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { trustAnchorFromSha256 } from "../../../shared/attestation/trust-anchor.js";
 import type { SimulatedKms } from "../../../simulator/endpoint/server.js";
 import { startKms } from "../../../simulator/endpoint/server.js";
-import { errorOf, kmsClient } from "../../support/simulated-kms.js";
+import { errorNameOf, errorOf, kmsClient } from "../../support/simulated-kms.js";
 import { clockAt } from "../fixtures.js";
 
 const clock = clockAt();
@@ -49,5 +49,20 @@ describe("a key of one Region", () => {
     expect(kms.auditLog.records.map(({ awsRegion }) => awsRegion)).toEqual(
       expect.arrayContaining(["eu-west-1", "us-east-1", "eu-central-1", "ap-southeast-2"]),
     );
+  });
+});
+
+describe("a Region that nobody has heard of", () => {
+  it("takes no other's place, whoever signs for it", async () => {
+    const nobody = kms.principals.addUser({ name: "nobody" });
+    const areas = ["us", "ap", "sa", "ca", "me", "af", "il", "mx"];
+    for (const region of areas.flatMap((area) => [1, 2, 3, 4, 5, 6, 7, 8, 9].map((one) => `${area}-south-${one}`))) {
+      const client = kmsClient({ ...kms, region }, clock, nobody);
+      expect(await errorNameOf(client.send(new ListAliasesCommand({})))).toBe("AccessDeniedException");
+      client.destroy();
+    }
+    const stockholm = kmsClient({ ...kms, region: "eu-north-1" }, clock);
+    expect(await errorNameOf(stockholm.send(new CreateKeyCommand({})))).toBe("no error");
+    stockholm.destroy();
   });
 });

@@ -238,6 +238,7 @@ describe("Sign and Verify", () => {
     ["ECC_NIST_EDWARDS25519", "RSASSA_PSS_SHA_256"],
     ["ML_DSA_44", "ECDSA_SHA_256"],
     ["RSA_2048", "SM2DSA"],
+    ["RSA_2048", "SYMMETRIC_DEFAULT" as SigningAlgorithmSpec],
   ] as const)("refuse a key of %s with %s, before they look at the message", async (spec, algorithm) => {
     const refusal = {
       name: "InvalidKeyUsageException",

@@ -8,6 +8,7 @@ import { startKms } from "../../../simulator/endpoint/server.js";
 import { fromBase32, totp } from "../../../simulator/iam/totp.js";
 import { readWorld } from "../../../simulator/world/world.js";
 import { projectRoot } from "../../support/project.js";
+import { callControl } from "../../support/simulated-control.js";
 import type { Credentials } from "../../support/simulated-kms.js";
 import { callSts, credentialsIn, errorIn } from "../../support/simulated-sts.js";
 import type { SetClock } from "../fixtures.js";
@@ -404,5 +405,43 @@ describe("GetSessionToken", () => {
     expect(errorIn(await token(ALICE, { TokenCode: "123456" })).message).toBe(
       "MultiFactorAuthentication failed, must provide both MFA serial number and one time pass code. ",
     );
+  });
+
+  it.each([
+    ["12345678", "Member must have length less than or equal to 6"],
+    ["1234", "Member must have length greater than or equal to 6"],
+    ["12345x", "Member must satisfy regular expression pattern: [\\d]*"],
+  ])("shows the code %s in neither its refusal nor its record", async (TokenCode, constraint) => {
+    const message = `1 validation error detected: Value at 'tokenCode' failed to satisfy constraint: ${constraint}`;
+    expect(errorIn(await token(ALICE, { SerialNumber: MFA, TokenCode }))).toEqual({
+      ...{ status: 400, code: "ValidationError", message },
+    });
+    expect(lastRecord()?.errorMessage).toBe(message);
+  });
+});
+
+describe("ExplainRequest", () => {
+  it("finds the newest refusal of STS, too", async () => {
+    expect((await assume(ALICE, BREAK_GLASS)).status).toBe(403);
+    expect(await callControl(kms, clock, kms.operator, "ExplainRequest")).toMatchObject({
+      ...{ eventName: "AssumeRole", errorCode: "AccessDenied" },
+    });
+  });
+});
+
+describe("a call that cannot be recorded", () => {
+  it("is answered with InternalFailure, and the next one as ever", async () => {
+    const failures: unknown[] = [];
+    const trustAnchor = trustAnchorFromSha256("none", "00".repeat(32));
+    const onInternalError = (error: unknown) => failures.push(error);
+    await using full = await startKms({ trustAnchor, protocol: "http", clock, onInternalError });
+    const identify = () => callSts(full, clock, full.operator, { Action: "GetCallerIdentity" });
+    const unsubscribe = full.auditLog.subscribe(() => {
+      throw new Error("no space left on device");
+    });
+    expect(errorIn(await identify())).toEqual({ status: 500, code: "InternalFailure", message: "" });
+    expect(failures).toContainEqual(new Error("no space left on device"));
+    unsubscribe();
+    expect((await identify()).status).toBe(200);
   });
 });

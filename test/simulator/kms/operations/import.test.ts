@@ -16,6 +16,7 @@ import {
   CreateKeyCommand,
   DecryptCommand,
   DeleteImportedKeyMaterialCommand,
+  DeriveSharedSecretCommand,
   DescribeKeyCommand,
   DisableKeyCommand,
   EncryptCommand,
@@ -378,6 +379,26 @@ describe("ImportKeyMaterial", () => {
     expect(await attempt({ ValidTo: day(2) })).toBe("no error");
     await deny("kms:ImportKeyMaterial", { StringEquals: { "kms:KeyOrigin": "EXTERNAL" } });
     expect(await attempt({ ValidTo: day(2) })).toBe("AccessDeniedException");
+  });
+});
+
+describe("an imported key on a curve", () => {
+  const KeyAgreementAlgorithm = "ECDH";
+  /** SubjectPublicKeyInfo of P-256 whose point is the one at infinity (SEC 1 §2.3.3). */
+  const INFINITY = Buffer.from("3019301306072a8648ce3d020106082a8648ce3d03010703020000", "hex");
+
+  it("says where it comes from, and takes no point but its curve's", async () => {
+    const pair = () => generateKeyPairSync("ec", { namedCurve: "prime256v1" });
+    const KeyId = await newKey("ECC_NIST_P256", "KEY_AGREEMENT");
+    await importInto(KeyId, pair().privateKey.export({ type: "pkcs8", format: "der" }));
+    const derive = (PublicKey: Uint8Array) =>
+      client.send(new DeriveSharedSecretCommand({ KeyId, KeyAgreementAlgorithm, PublicKey }));
+    const PublicKey = pair().publicKey.export({ type: "spki", format: "der" });
+    expect((await derive(PublicKey)).KeyOrigin).toBe("EXTERNAL");
+    const elsewhere = PublicKey.map((octet, at) => (at === PublicKey.length - 1 ? octet ^ 1 : octet));
+    for (const wrong of [INFINITY, elsewhere]) {
+      expect(await errorNameOf(derive(wrong))).toBe("ValidationException");
+    }
   });
 });
 

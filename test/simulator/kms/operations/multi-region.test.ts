@@ -12,6 +12,7 @@ import {
   DeleteImportedKeyMaterialCommand,
   DescribeKeyCommand,
   DisableKeyCommand,
+  EnableKeyCommand,
   EnableKeyRotationCommand,
   EncryptCommand,
   GenerateDataKeyCommand,
@@ -279,6 +280,20 @@ describe("related keys", () => {
     const message = { KeyId: mac, Message: Plaintext, MacAlgorithm: "HMAC_SHA_256" } as const;
     const { Mac } = await at(VIRGINIA).send(new GenerateMacCommand(message));
     expect((await at(IRELAND).send(new VerifyMacCommand({ ...message, Mac }))).MacValid).toBe(true);
+  });
+
+  it("has one date, whichever of the keys is enabled again", async () => {
+    await at(VIRGINIA).send(new EnableKeyRotationCommand({ KeyId: id, RotationPeriodInDays: 90 }));
+    const dateIn = async (region: string) =>
+      (await at(region).send(new GetKeyRotationStatusCommand({ KeyId: id }))).NextRotationDate;
+    for (const region of [VIRGINIA, IRELAND]) await at(region).send(new DisableKeyCommand({ KeyId: id }));
+    pass(100);
+    const missed = await dateIn(VIRGINIA);
+    await at(IRELAND).send(new EnableKeyCommand({ KeyId: id }));
+    expect([await dateIn(IRELAND), await dateIn(VIRGINIA)]).toEqual([missed, missed]);
+    await at(VIRGINIA).send(new EnableKeyCommand({ KeyId: id }));
+    expect(await dateIn(IRELAND)).toEqual(new Date(clock().getTime() + 90 * DAY));
+    expect(await dateIn(VIRGINIA)).toEqual(await dateIn(IRELAND));
   });
 
   it("are rotated with their primary, on demand and by its schedule", async () => {
