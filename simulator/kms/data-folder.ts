@@ -36,7 +36,7 @@ export interface DataFolder extends Persistence {
 export async function openDataFolder(options: DataFolderOptions): Promise<DataFolder> {
   const { folder, masterKeyFile, compactAtBytes } = options;
   const masterKeyPath = masterKeyFile ?? `${resolve(folder)}.master-key`;
-  assertOutside(masterKeyPath, folder);
+  await assertOutside(masterKeyPath, folder);
   const repository = await openRepository(folder, compactAtBytes === undefined ? {} : { compactAtBytes });
   try {
     return new LoggedChanges(repository, await masterKeyOf(repository, masterKeyPath));

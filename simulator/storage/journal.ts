@@ -18,6 +18,8 @@ export interface JournalOptions {
   readonly compact: (records: readonly string[]) => readonly string[];
   /** The log is compacted when it is this long, and twice as long as after the last time. */
   readonly compactAtBytes?: number;
+  /** Asked before each commit: throws if the folder is another process's by now. */
+  readonly assertOwned?: () => void;
   /** Opens a file cut to a length; `openLogFile` if left out. */
   readonly openFile?: typeof openLogFile;
 }
@@ -25,6 +27,11 @@ export interface JournalOptions {
 /** The longest record, in UTF-16 units. A KMS key with everything that AWS's limits allow is far below it. */
 export const MAX_RECORD_LENGTH = 4 * 1024 * 1024;
 const DEFAULT_COMPACT_AT_BYTES = 16 * 1024 * 1024;
+const DEFAULTS = {
+  compactAtBytes: DEFAULT_COMPACT_AT_BYTES,
+  openFile: openLogFile,
+  assertOwned: (): void => undefined,
+};
 /** Of a compacted log. */
 const RECORDS_PER_FRAME = 256;
 
@@ -45,6 +52,8 @@ export class Journal {
   /** The commit before it; settled if none is under way. */
   #current: Promise<void> = Promise.resolve();
   #failure: StorageError | undefined;
+  /** Settled when the file is closed; undefined until that is asked for. */
+  #closed: Promise<void> | undefined;
 
   private constructor(options: Required<JournalOptions>, log: LogState) {
     this.#options = options;
@@ -57,7 +66,7 @@ export class Journal {
    * off is cut off for good. @throws StorageError if the log is none, or was damaged after it had been written
    */
   static async open(given: JournalOptions): Promise<{ journal: Journal; records: readonly string[] }> {
-    const options = { compactAtBytes: DEFAULT_COMPACT_AT_BYTES, openFile: openLogFile, ...given };
+    const options = { ...DEFAULTS, ...given };
     await rm(draftOf(options.path), { force: true }); // of a compaction that a crash cut off
     const content = await readLog(options.path);
     if (content.end === 0) return { journal: new Journal(options, await writeLog(options, [])), records: [] };
@@ -70,10 +79,7 @@ export class Journal {
   append(record: string): void {
     if (record.length > MAX_RECORD_LENGTH) this.#fail(`a record of ${record.length} characters is too long`);
     this.#pending.push(record);
-    if (this.#next !== undefined) return;
-    this.#next = this.#current.then(() => this.#commit());
-    // Who wants to know of a failure calls `flush`; a promise that nobody asked for must not end the process.
-    this.#next.catch(() => undefined);
+    void this.#scheduled();
   }
 
   /** Resolves when everything that was appended before is on disk. @throws StorageError for ever, once something was not */
@@ -81,14 +87,23 @@ export class Journal {
     return this.#next ?? this.#current;
   }
 
-  /** Commits what is pending and closes the file. An empty commit is the last: behind it damage to any other is seen. */
-  async close(): Promise<void> {
-    try {
-      await this.flush();
-      await this.#write([]);
-    } finally {
-      await this.#log.file.close();
+  /**
+   * Commits what is pending and closes the file; what is appended when that is under way is not kept. An empty commit is the
+   * last: behind it damage to any other is seen.
+   */
+  close(): Promise<void> {
+    this.#closed ??= this.#scheduled().finally(() => this.#log.file.close());
+    return this.#closed;
+  }
+
+  /** The commit that takes what is pending. One begins when the one before it has ended: no two have the same number. */
+  #scheduled(): Promise<void> {
+    if (this.#next === undefined) {
+      this.#next = this.#current.then(() => this.#commit());
+      // Who wants to know of a failure calls `flush`; a promise that nobody asked for must not end the process.
+      this.#next.catch(() => undefined);
     }
+    return this.#next;
   }
 
   async #commit(): Promise<void> {
@@ -97,16 +112,26 @@ export class Journal {
     this.#current = this.#next ?? this.#current;
     this.#next = undefined;
     if (this.#failure !== undefined) throw this.#failure;
+    const isLast = this.#closed !== undefined;
     try {
-      await this.#write(records);
-      if (this.#log.bytes >= Math.max(this.#options.compactAtBytes, 2 * this.#compactedBytes)) await this.#compact();
+      if (records.length > 0) await this.#write(records);
+      if (isLast) await this.#end();
+      else if (this.#log.bytes >= Math.max(this.#options.compactAtBytes, 2 * this.#compactedBytes))
+        await this.#compact();
     } catch (cause) {
       throw this.#fail(`writing to ${this.#options.path} failed: ${String(cause)}`, cause);
     }
   }
 
+  async #end(): Promise<void> {
+    await this.#write([]);
+    this.#fail(`${this.#options.path} is closed`);
+  }
+
   async #write(records: readonly string[]): Promise<void> {
     const { file, lastCommit, bytes } = this.#log;
+    if (!file.isStill(bytes)) throw new StorageError("it was changed or replaced by another process");
+    this.#options.assertOwned();
     const frame = encodeFrame(lastCommit + 1, records);
     await file.append(frame);
     await file.sync();

@@ -6,6 +6,7 @@ import { lockFolder } from "./folder-lock.js";
 import type { JournalOptions } from "./journal.js";
 import { Journal, readLog } from "./journal.js";
 import { syncFolder } from "./log-file.js";
+import { assertPrivate } from "./private.js";
 import { StorageError } from "./storage-error.js";
 
 /** What JSON can say. */
@@ -35,10 +36,13 @@ export async function openRepository(
   options: Pick<JournalOptions, "compactAtBytes" | "openFile"> = {},
 ): Promise<Repository> {
   await makeFolder(resolve(folder));
-  await assertPrivate(folder);
+  assertPrivate(`the data folder ${folder}`, await stat(folder), 0o700);
   const lock = await lockFolder(folder);
   try {
-    const { journal, records } = await Journal.open({ ...options, path: logOf(folder), compact });
+    const { journal, records } = await Journal.open({
+      ...{ ...options, path: logOf(folder), compact },
+      assertOwned: () => lock.assertHeld(),
+    });
     return new JournalRepository(journal, lock, fold(records));
   } catch (error) {
     await lock.release();
@@ -60,16 +64,6 @@ export async function readEntries(folder: string, collection: string): Promise<R
 }
 
 const logOf = (folder: string): string => join(folder, "state.log");
-
-/** A folder that others may read or write is refused: what lies in it is for its owner. */
-async function assertPrivate(folder: string): Promise<void> {
-  const { mode } = await stat(folder);
-  if (process.platform !== "win32" && (mode & 0o077) !== 0) {
-    throw new StorageError(
-      `the data folder ${folder} is open to others (mode ${(mode & 0o777).toString(8)}); make it 700`,
-    );
-  }
-}
 
 class JournalRepository implements Repository {
   readonly #journal: Journal;
@@ -109,7 +103,22 @@ class JournalRepository implements Repository {
   }
 }
 
-const parseRecord = (line: string): LogRecord => JSON.parse(line) as LogRecord; // written by us, and its CRC was right
+/** A line whose CRC was right is one that was written, but not by whom. @throws StorageError */
+function parseRecord(line: string): LogRecord {
+  const record = parseJson(line);
+  if (!Array.isArray(record) || typeof record[0] !== "string" || typeof record[1] !== "string") {
+    throw new StorageError("the log holds a record that nitro-decrypt has not written");
+  }
+  return record as unknown as LogRecord;
+}
+
+function parseJson(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch (cause) {
+    throw new StorageError("the log holds a record that is no JSON", { cause });
+  }
+}
 
 /** The last word on every id, in the order in which the ids first came. */
 function fold(lines: readonly string[]): Iterable<string> {

@@ -1,5 +1,5 @@
 /** Group commit, crashes, damage, compaction and disks that fail. */
-import { readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import { appendFileSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { LOG_HEADER } from "../../../simulator/storage/frames.js";
@@ -156,6 +156,54 @@ describe("a journal", () => {
       expect(records).not.toContain('"after"');
     },
   );
+
+  it("gives no commit number twice when it is closed while records come in", async () => {
+    const path = newPath();
+    const { journal } = await open(path);
+    const kept: string[] = [];
+    const refusals: string[] = [];
+    const append = async (record: string): Promise<void> => {
+      journal.append(record);
+      await journal.flush().then(
+        () => kept.push(record),
+        (error: Error) => refusals.push(error.message),
+      );
+    };
+    const calls = [append("1"), append("2")];
+    await Promise.resolve(); // the first commit is under way
+    calls.push(append("3"));
+    let closed = false;
+    const closing = journal.close().finally(() => {
+      closed = true;
+    });
+    for (let turn = 4; !closed; turn++) {
+      calls.push(append(String(turn)));
+      await new Promise(setImmediate);
+    }
+    calls.push(append("late"));
+    await Promise.all([closing, ...calls, journal.close()]);
+    expect(kept.slice(0, 3)).toEqual(["1", "2", "3"]);
+    expect(new Set(refusals)).toEqual(new Set([`${path} is closed`]));
+    expect(await recordsIn(path)).toEqual(kept);
+  });
+
+  it("writes nothing behind what another process has written, nor to a file that was replaced", async () => {
+    const appended = newPath();
+    const first = await open(appended);
+    appendFileSync(appended, "x");
+    first.journal.append("1");
+    await expect(first.journal.flush()).rejects.toThrow(
+      `writing to ${appended} failed: StorageError: it was changed or replaced by another process`,
+    );
+    expect(statSync(appended).size).toBe(LOG_HEADER.length + 1);
+    const removed = newPath();
+    const second = await open(removed);
+    rmSync(removed);
+    second.journal.append("1");
+    await expect(second.journal.flush()).rejects.toThrow("it was changed or replaced by another process");
+    await expect(first.journal.close()).rejects.toThrow("replaced");
+    await expect(second.journal.close()).rejects.toThrow("replaced");
+  });
 
   it("refuses a record above its bound", async () => {
     const { journal } = await open(newPath());

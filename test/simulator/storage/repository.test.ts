@@ -1,10 +1,14 @@
 /** Collections in a folder, and that one process at a time has it. */
 import { spawnSync } from "node:child_process";
-import { chmodSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { lockFolder } from "../../../simulator/storage/folder-lock.js";
+import { encodeFrame, LOG_HEADER } from "../../../simulator/storage/frames.js";
+import { assertPrivate } from "../../../simulator/storage/private.js";
+import { identityOf } from "../../../simulator/storage/process-identity.js";
 import { openRepository } from "../../../simulator/storage/repository.js";
+import { StorageError } from "../../../simulator/storage/storage-error.js";
 import { testFolder } from "../../support/folder.js";
 
 describe("a repository", () => {
@@ -55,6 +59,22 @@ describe("a repository", () => {
   });
 });
 
+describe("a log that is whole, with records that are none", () => {
+  it.each([
+    ["not JSON", "the log holds a record that is no JSON"],
+    ["{}", "the log holds a record that nitro-decrypt has not written"],
+    ["null", "the log holds a record that nitro-decrypt has not written"],
+    ["[1]", "the log holds a record that nitro-decrypt has not written"],
+  ])("is refused: %s", async (record, message) => {
+    const folder = testFolder();
+    await (await openRepository(folder)).close();
+    writeFileSync(join(folder, "state.log"), Buffer.concat([LOG_HEADER, encodeFrame(1, [record])]));
+    const refusal: unknown = await openRepository(folder).catch((error: unknown) => error);
+    expect(refusal).toBeInstanceOf(StorageError);
+    expect(refusal).toHaveProperty("message", message);
+  });
+});
+
 describe("the lock of a folder", () => {
   it("keeps others out until it is released", async () => {
     const folder = testFolder();
@@ -79,9 +99,74 @@ describe("the lock of a folder", () => {
     const folder = testFolder();
     const { pid } = spawnSync(process.execPath, ["-e", ""]);
     await (await lockFolder(folder)).release();
-    for (const owner of [`${pid}`, `${process.pid} 1 another boot`, ""]) {
+    const [, , , ...system] = identityOf(process.pid).split(" ");
+    const others = [
+      identityOf(process.pid).replace(/^\d+/, String(pid)),
+      identityOf(process.pid).replace(/ \d+ /, " 1 "),
+      [process.pid, "1", "an-earlier-boot", ...system].join(" "),
+      "",
+    ];
+    for (const owner of others) {
       for (const name of readdirSync(folder)) writeFileSync(join(folder, name), owner);
       await (await lockFolder(folder)).release();
     }
+  });
+
+  it("is not taken from a process of another container or machine, which cannot be seen", async () => {
+    const folder = testFolder();
+    const lock = join(folder, "lock.1");
+    const [pid, start, boot, namespace, host] = identityOf(process.pid).split(" ");
+    for (const [owner, where] of [
+      [[pid, start, boot, "pid:[1]", host], host],
+      [[pid, start, boot, "pid:[1]", "container"], "container"],
+      [[pid, start, "another-boot", namespace, "elsewhere"], "elsewhere"],
+    ] as const) {
+      writeFileSync(lock, owner.join(" "));
+      await expect(lockFolder(folder)).rejects.toThrow(
+        `the data folder ${folder} is, or was, in use by process ${pid} of another container or machine (${where}). ` +
+          `Whether that runs cannot be seen from here: if you know that it does not, remove ${lock}`,
+      );
+    }
+    rmSync(lock);
+    await (await lockFolder(folder)).release();
+  });
+
+  it("is missed before the next commit when it was removed", async () => {
+    const folder = testFolder();
+    const repository = await openRepository(folder);
+    for (const name of readdirSync(folder).filter((one) => one.startsWith("lock."))) rmSync(join(folder, name));
+    const other = await openRepository(folder);
+    other.put("key", "a", 1);
+    await other.close();
+    repository.put("key", "b", 2);
+    await expect(repository.flush()).rejects.toThrow("writing to");
+    await expect(repository.close()).rejects.toThrow("writing to");
+    const again = await openRepository(folder);
+    expect([...again.takeEntries("key")]).toEqual([["a", 1]]);
+    await again.close();
+  });
+
+  it("is missed before anything is written", async () => {
+    const folder = testFolder();
+    const repository = await openRepository(folder);
+    rmSync(join(folder, "lock.1"));
+    repository.put("key", "a", 1);
+    await expect(repository.flush()).rejects.toThrow(`its lock ${join(folder, "lock.1")} was removed`);
+    await expect(repository.close()).rejects.toThrow("was removed");
+  });
+});
+
+describe("what is for its owner alone", () => {
+  const own = process.geteuid?.() ?? 0;
+
+  it("is ours or root's, and closed to others", () => {
+    expect(() => assertPrivate("the file", { mode: 0o100600, uid: own }, 0o600)).not.toThrow();
+    expect(() => assertPrivate("the file", { mode: 0o100400, uid: 0 }, 0o600)).not.toThrow();
+    expect(() => assertPrivate("the file", { mode: 0o100600, uid: own + 1 }, 0o600)).toThrow(
+      `the file belongs to another user (uid ${own + 1}); it must be that of uid ${own}`,
+    );
+    expect(() => assertPrivate("the file", { mode: 0o100640, uid: own }, 0o600)).toThrow(
+      "the file is open to others (mode 640); make it 600",
+    );
   });
 });
