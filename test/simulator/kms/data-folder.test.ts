@@ -45,6 +45,7 @@ import type { KeyMaterial } from "../../../simulator/kms/key-material.js";
 import { latticeMaterial } from "../../../simulator/kms/lattice-keys.js";
 import { firstMaterial } from "../../../simulator/kms/material-record.js";
 import { defaultKeyPolicy } from "../../../simulator/kms/operations/policy-documents.js";
+import { MasterKey } from "../../../simulator/storage/master-key.js";
 import { openRepository } from "../../../simulator/storage/repository.js";
 import { testFolder } from "../../support/folder.js";
 import { errorNameOf, kmsClient } from "../../support/simulated-kms.js";
@@ -271,7 +272,9 @@ describe("the master key", () => {
     chmodSync(file, 0o600);
     const key = readFileSync(file);
     writeFileSync(file, `nitro-decrypt master key 1: ${randomBytes(32).toString("base64")}\n`);
-    await expect(open()).rejects.toThrow(`${file} is not the master key that the keys in the data folder`);
+    await expect(open()).rejects.toThrow(
+      `commit 1 of ${join(folder, "state.log")} was not written under this master key`,
+    );
     writeFileSync(file, "something else");
     await expect(open()).rejects.toThrow(`${file} is not a master key file of nitro-decrypt`);
     rmSync(file);
@@ -368,7 +371,7 @@ describe("the master key", () => {
     cpSync(folder, copy, { recursive: true });
     cpSync(`${folder}.master-key`, `${copy}.master-key`);
     const [from = "", to = ""] = ids;
-    const repository = await openRepository(copy);
+    const repository = await openRepository(copy, { masterKey: () => MasterKey.read(`${copy}.master-key`) });
     const records = repository.takeEntries("key");
     const arnOf = (keyId: string) => `arn:aws:kms:us-east-1:111122223333:key/${keyId}`;
     repository.put("key", arnOf(to), records.get(arnOf(from)) ?? null);
