@@ -22,7 +22,7 @@ function isRecord(value: unknown): value is AuditRecord {
     typeof userIdentity === "object" &&
     userIdentity !== null &&
     Array.isArray(resources) &&
-    resources.every((one: unknown) => typeof one === "object" && one !== null && "ARN" in one)
+    resources.every((one: { readonly ARN?: unknown } | null) => typeof one?.ARN === "string")
   );
 }
 
