@@ -5,6 +5,7 @@
 import { mkdtemp, open, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { MasterKey } from "../simulator/storage/master-key.js";
 import { openRepository } from "../simulator/storage/repository.js";
 import type { Row } from "./table.js";
 import { median } from "./table.js";
@@ -27,7 +28,9 @@ export async function run({ smoke }: { readonly smoke: boolean }): Promise<Row[]
 
 async function compare(folder: string, { rounds, calls }: { rounds: number; calls: number }): Promise<Row[]> {
   const file = await open(join(folder, "bare"), "w");
-  const repository = await openRepository(join(folder, "data"));
+  const repository = await openRepository(join(folder, "data"), {
+    masterKey: () => MasterKey.readOrCreate(join(folder, "key")),
+  });
   const bytes = Buffer.alloc(RECORD_BYTES, "a");
   const value = { text: bytes.toString() };
   const bare = async (): Promise<void> => {

@@ -1,5 +1,6 @@
 /** Where `kms audit` has its records from: the files of a data folder, or a server that runs. */
 import { resolve } from "node:path";
+import { parseAuditLine } from "../../simulator/cloudtrail/audit-line.js";
 import type { Position } from "../../simulator/cloudtrail/audit-segments.js";
 import { readBackwards, readForwards, START } from "../../simulator/cloudtrail/audit-segments.js";
 import type { AuditRecord } from "../../simulator/cloudtrail/records.js";
@@ -49,7 +50,8 @@ export async function* recordsIn(
 ): AsyncGenerator<{ record: AuditRecord; next: Position }> {
   try {
     for await (const { text, next } of readForwards(folder, from)) {
-      yield { record: JSON.parse(text) as AuditRecord, next }; // a whole line, written by the simulator
+      const record = parseAuditLine(text);
+      if (record !== undefined) yield { record, next };
     }
   } catch (cause) {
     throw withoutRecords(folder, cause);
@@ -74,7 +76,8 @@ class FileSource implements AuditSource {
     try {
       for await (const { text, next } of readBackwards(this.#folder)) {
         if (newestFirst.length === 0) this.#read = next;
-        const record = JSON.parse(text) as AuditRecord;
+        const record = parseAuditLine(text);
+        if (record === undefined) continue;
         if (!isSince(record, since) || newestFirst.length === lines) break;
         newestFirst.push(record);
       }

@@ -23,19 +23,36 @@ const SEGMENTS = 64;
 const CHUNK_BYTES = 64 * 1024;
 const LINE_END = 0x0a;
 
+/** More than a record can be. */
+const MAX_LINE_BYTES = 1024 * 1024;
+
+/** What the log asks of the disk at each line; a test gives it one that fails. */
+export interface AuditDisk {
+  /** write(2): may take less than it is given. Returns how much. */
+  write(file: number, bytes: Uint8Array, offset: number): number;
+  truncate(file: number, length: number): void;
+}
+
+const SYSTEM_CALLS: AuditDisk = { write: writeSync, truncate: ftruncateSync };
+
 export class AuditFile {
   readonly folder: string;
   readonly #segmentBytes: number;
   #segment: number;
   /** Undefined once it is closed, or another could not be begun: its number may be another file's by then. */
   #file: number | undefined;
-  /** Of the present segment. Every byte of it belongs to a whole line. */
+  /** How much of the present segment is whole lines. */
   #length: number;
+  /** Whether a part of a line may stand behind that. */
+  #torn = false;
+
+  readonly #disk: AuditDisk;
 
   /** Goes on with the log in `folder`, which is made if it is not there and may take `maxBytes` in all. */
-  constructor(folder: string, maxBytes: number = DEFAULT_MAX_BYTES) {
+  constructor(folder: string, maxBytes: number = DEFAULT_MAX_BYTES, disk: AuditDisk = SYSTEM_CALLS) {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     this.folder = folder;
+    this.#disk = disk;
     this.#segmentBytes = Math.ceil(maxBytes / SEGMENTS);
     this.#segment = segmentsAmong(readdirSync(folder)).at(-1) ?? 1;
     const file = openSegment(folder, this.#segment);
@@ -44,26 +61,40 @@ export class AuditFile {
     ftruncateSync(file, this.#length); // of a line that a crash cut off
   }
 
-  /** Adds a line, or several at once. @throws StorageError if it could not be written; then nothing of it is there */
+  /** Adds a line, or several at once. @throws StorageError if too long or not written; then nothing of it is read */
   append(line: string): void {
     const bytes = Buffer.from(`${line}\n`);
-    if (this.#length > 0 && this.#length + bytes.length > this.#segmentBytes) this.#beginSegment();
-    const file = this.#open();
+    if (bytes.length > MAX_LINE_BYTES) throw new StorageError(`an audit record of ${bytes.length} bytes is too long`);
     try {
-      for (let written = 0; written < bytes.length; ) written += writeSync(file, bytes, written);
+      this.#cutTorn();
+      if (this.#length > 0 && this.#length + bytes.length > this.#segmentBytes) this.#beginSegment();
+      this.#write(bytes);
     } catch (cause) {
-      ftruncateSync(file, this.#length);
-      throw new StorageError(`writing to ${segmentPath(this.folder, this.#segment)} failed: ${String(cause)}`, {
-        cause,
-      });
+      if (cause instanceof StorageError) throw cause;
+      const path = segmentPath(this.folder, this.#segment);
+      throw new StorageError(`writing to ${path} failed: ${String(cause)}`, { cause });
     }
-    this.#length += bytes.length;
   }
 
   close(): void {
     const file = this.#file;
     this.#file = undefined;
     if (file !== undefined) closeSynced(file);
+  }
+
+  #write(bytes: Uint8Array): void {
+    const file = this.#open();
+    this.#torn = true;
+    for (let written = 0; written < bytes.length; ) written += this.#disk.write(file, bytes, written);
+    this.#torn = false;
+    this.#length += bytes.length;
+  }
+
+  /** Takes away what a failed write left; until then no line may come behind it. */
+  #cutTorn(): void {
+    if (!this.#torn) return;
+    this.#disk.truncate(this.#open(), this.#length);
+    this.#torn = false;
   }
 
   #open(): number {

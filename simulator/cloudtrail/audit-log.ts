@@ -1,8 +1,10 @@
 /** The audit log: the newest records in memory, within a number and a size, and with a file all that it has room for. */
 import { footprint } from "../footprint.js";
+import { StorageError } from "../storage/storage-error.js";
 import type { AuditFile } from "./audit-file.js";
+import { parseAuditLine } from "./audit-line.js";
 import type { Position } from "./audit-segments.js";
-import { readBackwards } from "./audit-segments.js";
+import { readBackwards, segmentPath } from "./audit-segments.js";
 import { recordsOf } from "./recipients.js";
 import type { AuditRecord, FinishedCall, Home } from "./records.js";
 import type { ServiceEvent } from "./service-events.js";
@@ -14,6 +16,8 @@ export interface AuditLogOptions {
   /** What the records in memory may take, about. */
   readonly memoryBytes?: number;
   readonly file?: AuditFile;
+  /** Told, once, of a line of the file that is no record; such lines are passed over. */
+  readonly onInternalError?: (error: unknown) => void;
 }
 
 /** A record, and where it stands: what comes before it is asked for by that. */
@@ -31,6 +35,7 @@ export class AuditLog {
   readonly #capacity: number;
   readonly #memoryBytes: number;
   readonly #file: AuditFile | undefined;
+  #onInternalError: ((error: unknown) => void) | undefined;
   readonly #listeners = new Set<(record: AuditRecord) => void>();
   #records: AuditRecord[] = [];
   /** What each of them takes, and all together. */
@@ -40,11 +45,12 @@ export class AuditLog {
   #forgotten = 0;
 
   constructor(home: Home, options: AuditLogOptions = {}) {
-    const { capacity = DEFAULT_CAPACITY, memoryBytes = DEFAULT_MEMORY_BYTES, file } = options;
+    const { capacity = DEFAULT_CAPACITY, memoryBytes = DEFAULT_MEMORY_BYTES, file, onInternalError } = options;
     this.#home = home;
     this.#capacity = capacity;
     this.#memoryBytes = memoryBytes;
     this.#file = file;
+    this.#onInternalError = onInternalError;
   }
 
   /** Those in memory, oldest first. */
@@ -82,7 +88,7 @@ export class AuditLog {
     if (before !== undefined && segment === undefined) return;
     const position = before === undefined ? undefined : { segment: Number(segment), offset: Number(offset) };
     if (this.#file === undefined) yield* this.#fromMemory(position);
-    else yield* fromFile(this.#file, position);
+    else yield* this.#fromFile(this.#file, position);
   }
 
   *#fromMemory(before: Position | undefined): Iterable<AuditEntry> {
@@ -115,16 +121,23 @@ export class AuditLog {
     return count;
   }
 
+  async *#fromFile({ folder }: AuditFile, before: Position | undefined): AsyncGenerator<AuditEntry> {
+    for await (const { text, at } of readBackwards(folder, before)) {
+      const record = parseAuditLine(text);
+      if (record === undefined) this.#tellOfDamage(segmentPath(folder, at.segment), at.offset);
+      else yield { record, place: `${at.segment}.${at.offset}` };
+    }
+  }
+
+  #tellOfDamage(path: string, offset: number): void {
+    this.#onInternalError?.(new StorageError(`${path} is damaged: the line at byte ${offset} is no audit record`));
+    this.#onInternalError = undefined;
+  }
+
   #forget(count: number): void {
     for (const size of this.#sizes.slice(0, count)) this.#bytes -= size;
     this.#sizes = this.#sizes.slice(count);
     this.#records = this.#records.slice(count);
     this.#forgotten += count;
-  }
-}
-
-async function* fromFile({ folder }: AuditFile, before: Position | undefined): AsyncGenerator<AuditEntry> {
-  for await (const { text, at } of readBackwards(folder, before)) {
-    yield { record: JSON.parse(text) as AuditRecord, place: `${at.segment}.${at.offset}` };
   }
 }

@@ -78,44 +78,45 @@ async function openSegment(folder: string, segment: number): Promise<FileHandle 
 }
 
 async function* linesFrom(file: FileHandle, { segment, offset }: Position): AsyncGenerator<AuditLine> {
-  let begin = offset;
-  let rest = Buffer.alloc(0);
-  for (;;) {
-    const chunk = await readAt(file, begin + rest.length, CHUNK_BYTES);
+  let lineStart = offset;
+  /** Of the line that begins there, what came in earlier chunks. */
+  let pieces: Buffer[] = [];
+  for (let begin = offset; ; ) {
+    const chunk = await readAt(file, begin, CHUNK_BYTES);
     if (chunk.length === 0) return;
-    rest = Buffer.concat([rest, chunk]);
     let used = 0;
-    for (let end = rest.indexOf(LINE_END); end !== -1; end = rest.indexOf(LINE_END, used)) {
-      const [at, next] = [begin + used, begin + end + 1];
-      yield { text: rest.toString("utf8", used, end), at: { segment, offset: at }, next: { segment, offset: next } };
-      used = end + 1;
+    for (let end = chunk.indexOf(LINE_END); end !== -1; end = chunk.indexOf(LINE_END, used)) {
+      const text = Buffer.concat([...pieces, chunk.subarray(used, end)]).toString();
+      const next = begin + end + 1;
+      yield { text, at: { segment, offset: lineStart }, next: { segment, offset: next } };
+      [lineStart, pieces, used] = [next, [], end + 1];
     }
-    begin += used;
-    rest = rest.subarray(used);
+    pieces.push(chunk.subarray(used));
+    begin += chunk.length;
   }
 }
 
 async function* linesBefore(file: FileHandle, { segment, offset }: Position): AsyncGenerator<AuditLine> {
-  let begin = offset;
-  /** From `begin` to the end of the line that was yielded last, or to where the reading began. */
-  let rest = Buffer.alloc(0);
-  while (begin > 0) {
+  /** Of the line that ends before `next`, what came in later chunks, the last piece first; undefined before any ends. */
+  let pieces: Buffer[] | undefined;
+  let next = offset;
+  const lineAt = (at: number, first: Buffer, others: readonly Buffer[]): AuditLine => ({
+    text: Buffer.concat([first, ...[...others].reverse()]).toString(),
+    at: { segment, offset: at },
+    next: { segment, offset: next },
+  });
+  for (let begin = offset; begin > 0; ) {
     const length = Math.min(CHUNK_BYTES, begin);
     begin -= length;
-    rest = Buffer.concat([await readAt(file, begin, length), rest]);
-    for (;;) {
-      const end = rest.lastIndexOf(LINE_END);
-      const lineStart = end <= 0 ? -1 : rest.lastIndexOf(LINE_END, end - 1);
-      if (end === -1 || (lineStart === -1 && begin > 0)) break;
-      const [at, next] = [begin + lineStart + 1, begin + end + 1];
-      yield {
-        text: rest.toString("utf8", lineStart + 1, end),
-        at: { segment, offset: at },
-        next: { segment, offset: next },
-      };
-      rest = rest.subarray(0, lineStart + 1);
+    let rest = await readAt(file, begin, length);
+    for (let end = rest.lastIndexOf(LINE_END); end !== -1; end = rest.lastIndexOf(LINE_END)) {
+      const lineStart = begin + end + 1;
+      if (pieces !== undefined) yield lineAt(lineStart, rest.subarray(end + 1), pieces);
+      [next, pieces, rest] = [lineStart, [], rest.subarray(0, end)];
     }
+    pieces?.push(rest);
   }
+  if (pieces !== undefined) yield lineAt(0, Buffer.alloc(0), pieces);
 }
 
 async function readAt(file: FileHandle, offset: number, length: number): Promise<Buffer> {

@@ -91,7 +91,7 @@ export async function startKms(options: KmsOptions): Promise<SimulatedKms> {
   const decisions = new Decisions();
   const tls = await createTlsIdentity(region, systemClock);
   const { data, grantConsistencySeconds = 0 } = options;
-  const remembered = { data, grantConsistencySeconds, startedAt: clock() };
+  const remembered = { data, grantConsistencySeconds, startedAt: clock(), onInternalError };
   const state = await openState({ region, accountId: principals.accountId }, remembered);
   const { regions, auditLog } = state;
   const kms = new KmsService({

@@ -1,4 +1,5 @@
 /** The AWS services behind one endpoint. Which of them a request is for stands in its signature's credential scope. */
+import { setTimeout as sleep } from "node:timers/promises";
 import { AwsError } from "../errors.js";
 import type { SignedRequest } from "../iam/sigv4.js";
 import { claimedScopeOf } from "../iam/sigv4.js";
@@ -35,6 +36,9 @@ export interface Service {
   answer(request: AwsRequest): Promise<AwsReply>;
 }
 
+/** How long calls that are under way may take when the services end. */
+const CLOSE_TIMEOUT_MS = 10_000;
+
 /** Hands each request to the service that it was signed for; to `kms` what names no other one. */
 export class Services implements Service {
   readonly #services: ReadonlyMap<string, Service>;
@@ -55,9 +59,9 @@ export class Services implements Service {
     return reply.finally(() => this.#underWay.delete(reply));
   }
 
-  /** Takes no more requests. Resolves when those that are under way are answered, so that what they need can go. */
+  /** Takes no more requests. Resolves when those under way are answered, or do not come to an end. */
   async close(): Promise<void> {
     this.#closed = true;
-    await Promise.all(this.#underWay);
+    await Promise.race([Promise.all(this.#underWay), sleep(CLOSE_TIMEOUT_MS, undefined, { ref: false })]);
   }
 }

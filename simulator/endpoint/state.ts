@@ -24,10 +24,12 @@ export const auditFolderOf = (folder: string): string => join(folder, "audit");
 
 export interface StateOptions extends Omit<RegionsOptions, "persistence" | "importTokenKey"> {
   readonly data?: DataOptions | undefined;
+  /** Told of what is wrong in the folder and yet no reason not to open it. */
+  readonly onInternalError: (error: unknown) => void;
 }
 
 /** The state that is in the data folder; an empty one without such a folder. @throws StorageError */
-export async function openState(home: Home, { data, ...options }: StateOptions): Promise<State> {
+export async function openState(home: Home, { data, onInternalError, ...options }: StateOptions): Promise<State> {
   if (data === undefined) {
     const close = async (): Promise<void> => undefined;
     return { ...withUsesNoted(new Regions(home.region, options), new AuditLog(home)), close };
@@ -42,7 +44,7 @@ export async function openState(home: Home, { data, ...options }: StateOptions):
       file.close();
       await folder.close();
     };
-    return { ...withUsesNoted(regions, new AuditLog(home, { file })), close };
+    return { ...withUsesNoted(regions, new AuditLog(home, { file, onInternalError })), close };
   } catch (error) {
     await folder.close();
     throw error;

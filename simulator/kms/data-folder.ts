@@ -8,7 +8,6 @@ import { sharedKeyPolicy } from "../iam/policy/shared-policies.js";
 import { assertOutside, MasterKey } from "../storage/master-key.js";
 import type { Repository } from "../storage/repository.js";
 import { openRepository, readEntries } from "../storage/repository.js";
-import { StorageError } from "../storage/storage-error.js";
 import type { Alias, Change, Persistence } from "./change.js";
 import type { Grant } from "./grant.js";
 import type { KmsKey } from "./key.js";
@@ -33,17 +32,15 @@ export interface DataFolder extends Persistence {
 }
 
 /** Opens the folder. @throws StorageError if it is damaged, in use, or its master key is missing or another one */
-export async function openDataFolder(options: DataFolderOptions): Promise<DataFolder> {
-  const { folder, masterKeyFile, compactAtBytes } = options;
+export async function openDataFolder(given: DataFolderOptions): Promise<DataFolder> {
+  const { folder, masterKeyFile, compactAtBytes } = given;
   const masterKeyPath = masterKeyFile ?? `${resolve(folder)}.master-key`;
-  assertOutside(masterKeyPath, folder);
-  const repository = await openRepository(folder, compactAtBytes === undefined ? {} : { compactAtBytes });
-  try {
-    return new LoggedChanges(repository, await masterKeyOf(repository, masterKeyPath));
-  } catch (error) {
-    await repository.close();
-    throw error;
-  }
+  const masterKey = async (isNew: boolean): Promise<MasterKey> => {
+    await assertOutside(masterKeyPath, folder);
+    return isNew ? MasterKey.readOrCreate(masterKeyPath) : MasterKey.read(masterKeyPath);
+  };
+  const options = { masterKey, ...(compactAtBytes === undefined ? {} : { compactAtBytes }) };
+  return new LoggedChanges(await openRepository(folder, options));
 }
 
 /**
@@ -54,39 +51,13 @@ export async function readKeysAtRest(folder: string): Promise<ReadonlyMap<string
   return (await readEntries(folder, "key")) as ReadonlyMap<string, unknown> as ReadonlyMap<string, PricedKey>;
 }
 
-/** Something wrapped under the master key, by which another one is known at once. */
-const [CHECK, CHECK_ID] = ["master-key", "check"];
-const CHECK_BINDING = [CHECK, CHECK_ID];
-
-async function masterKeyOf(repository: Repository, path: string): Promise<MasterKey> {
-  const check = repository.takeEntries(CHECK).get(CHECK_ID);
-  if (check === undefined) {
-    const masterKey = await MasterKey.readOrCreate(path);
-    const wrapped = Buffer.from(masterKey.wrap(new Uint8Array(), CHECK_BINDING));
-    repository.put(CHECK, CHECK_ID, wrapped.toString("base64"));
-    await repository.flush();
-    return masterKey;
-  }
-  const masterKey = await MasterKey.read(path);
-  try {
-    masterKey.unwrap(Buffer.from(String(check), "base64"), CHECK_BINDING);
-  } catch (cause) {
-    throw new StorageError(`${path} is not the master key that the keys in the data folder are wrapped under`, {
-      cause,
-    });
-  }
-  return masterKey;
-}
-
 class LoggedChanges implements DataFolder {
   readonly importTokenKey: Uint8Array;
   readonly #repository: Repository;
-  readonly #masterKey: MasterKey;
 
-  constructor(repository: Repository, masterKey: MasterKey) {
+  constructor(repository: Repository) {
     this.#repository = repository;
-    this.#masterKey = masterKey;
-    this.importTokenKey = masterKey.derive("import-token");
+    this.importTokenKey = repository.masterKey.derive("import-token");
   }
 
   record(change: Change): void {
@@ -140,7 +111,7 @@ class LoggedChanges implements DataFolder {
     for (const [id, stored] of this.#repository.takeEntries(collection)) yield fromStored(stored, this.#wrapping(id));
   }
 
-  #wrapping = (record: string) => ({ masterKey: this.#masterKey, record });
+  #wrapping = (record: string) => ({ masterKey: this.#repository.masterKey, record });
 }
 
 /** Unreachable: every kind of change has its case, or this does not compile. */

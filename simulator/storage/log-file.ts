@@ -1,4 +1,5 @@
 /** A file that only grows, and the system calls that make what is in a folder last. */
+import { fstatSync } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 import { open } from "node:fs/promises";
 
@@ -8,6 +9,8 @@ export interface LogFile {
   append(bytes: Uint8Array): Promise<void>;
   /** Resolves when everything that was appended is on disk: fdatasync(2). */
   sync(): Promise<void>;
+  /** Whether the file has that length, and its name: nobody else wrote to it or put another one in its place. */
+  isStill(length: number): boolean;
   close(): Promise<void>;
 }
 
@@ -23,7 +26,18 @@ export async function openLogFile(path: string, length: number): Promise<LogFile
     await file.close();
     throw error;
   }
-  return { append: (bytes) => writeAll(file, bytes), sync: () => file.datasync(), close: () => file.close() };
+  return {
+    append: (bytes) => writeAll(file, bytes),
+    sync: () => file.datasync(),
+    isStill: (expected) => isStill(file, expected),
+    close: () => file.close(),
+  };
+}
+
+/** fstat(2) costs less than the way to another thread and back. */
+function isStill({ fd }: FileHandle, length: number): boolean {
+  const { size, nlink } = fstatSync(fd);
+  return size === length && nlink > 0;
 }
 
 /** write(2) may take less than it is given. */

@@ -5,10 +5,11 @@
 import type { KeyObject } from "node:crypto";
 import { createCipheriv, createDecipheriv, createSecretKey, hkdfSync, randomBytes, randomUUID } from "node:crypto";
 import type { FileHandle } from "node:fs/promises";
-import { link, open, unlink } from "node:fs/promises";
-import { dirname, resolve, sep } from "node:path";
+import { link, open, readdir, realpath, rm, stat } from "node:fs/promises";
+import { basename, dirname, join, resolve, sep } from "node:path";
 import { fromBase64, toBase64, utf8, wipe } from "../../shared/bytes.js";
 import { syncFolder } from "./log-file.js";
+import { assertPrivate } from "./private.js";
 import { hasCode, StorageError } from "./storage-error.js";
 
 const PREFIX = "nitro-decrypt master key 1: ";
@@ -16,6 +17,7 @@ const KEY_BYTES = 32;
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 const ALGORITHM = "aes-256-gcm";
+const UUID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/;
 /** More than a master key file has. */
 const MAX_FILE_BYTES = 256;
 
@@ -31,10 +33,9 @@ export class MasterKey {
   static async read(path: string): Promise<MasterKey> {
     const file = await openForReading(path);
     try {
-      const mode = (await file.stat()).mode & 0o777;
-      if (process.platform !== "win32" && (mode & 0o077) !== 0) {
-        throw new StorageError(`the master key file ${path} is open to others (mode ${mode.toString(8)}); make it 600`);
-      }
+      const stats = await file.stat();
+      assertPrivate(`the master key file ${path}`, stats, 0o600);
+      if (stats.nlink > 1) await removeDrafts(path, stats);
       return new MasterKey(await parse(file, path));
     } finally {
       await file.close();
@@ -43,7 +44,7 @@ export class MasterKey {
 
   /** Reads the key from its file; if there is none, makes both, on disk before this returns. @throws StorageError */
   static async readOrCreate(path: string): Promise<MasterKey> {
-    const draft = `${path}.${randomUUID()}`;
+    const draft = draftOf(path);
     const secret = randomBytes(KEY_BYTES);
     const file = await open(draft, "wx", 0o600);
     try {
@@ -56,7 +57,7 @@ export class MasterKey {
     } finally {
       wipe(secret);
       await file.close();
-      await unlink(draft);
+      await rm(draft, { force: true }); // another that reads the key may have removed it
     }
     return MasterKey.read(path);
   }
@@ -107,8 +108,32 @@ async function parse(file: FileHandle, path: string): Promise<Uint8Array> {
   return secret;
 }
 
-/** @throws StorageError if the file would lie in the folder */
-export function assertOutside(file: string, folder: string): void {
-  if (!resolve(file).startsWith(resolve(folder) + sep)) return;
+const draftOf = (path: string): string => `${path}.${randomUUID()}`;
+
+/** What a crash between link(2) and unlink(2) left: other names of the key's file, which nobody would think of. */
+async function removeDrafts(path: string, key: { readonly ino: number; readonly dev: number }): Promise<void> {
+  const [folder, begin] = [dirname(path), `${basename(path)}.`];
+  const isDraft = (name: string): boolean => name.startsWith(begin) && UUID.test(name.slice(begin.length));
+  for (const name of (await readdir(folder)).filter(isDraft)) {
+    const draft = join(folder, name);
+    const { ino, dev } = await stat(draft);
+    if (ino === key.ino && dev === key.dev) await rm(draft, { force: true });
+  }
+}
+
+/** @throws StorageError if the file lies in the folder, or would, whatever symbolic links lead there */
+export async function assertOutside(file: string, folder: string): Promise<void> {
+  if (!(await realPathOf(file)).startsWith((await realPathOf(folder)) + sep)) return;
   throw new StorageError(`the master key file ${file} lies in the data folder, which must open nothing by itself`);
+}
+
+/** The path without symbolic links, also of what is not there yet. */
+async function realPathOf(path: string): Promise<string> {
+  const absolute = resolve(path);
+  try {
+    return await realpath(absolute);
+  } catch (error) {
+    if (!hasCode(error, "ENOENT")) throw error;
+    return join(await realPathOf(dirname(absolute)), basename(absolute));
+  }
 }

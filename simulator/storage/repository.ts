@@ -3,15 +3,20 @@ import { mkdir, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import type { FolderLock } from "./folder-lock.js";
 import { lockFolder } from "./folder-lock.js";
-import type { JournalOptions } from "./journal.js";
+import { recordsIn } from "./frames.js";
+import type { JournalOptions, OpenedJournal } from "./journal.js";
 import { Journal, readLog } from "./journal.js";
 import { syncFolder } from "./log-file.js";
+import type { MasterKey } from "./master-key.js";
+import { assertPrivate } from "./private.js";
 import { StorageError } from "./storage-error.js";
 
 /** What JSON can say. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json };
 
 export interface Repository {
+  /** What its log is authenticated under. */
+  readonly masterKey: MasterKey;
   /**
    * What was kept before the repository was opened, by id, in the order in which the ids first came. It is handed over once:
    * from then on it is its user's to remember.
@@ -32,14 +37,17 @@ type LogRecord = readonly [collection: string, id: string, value?: Json];
 /** Opens the repository in a folder, which is made if it is not there. @throws StorageError */
 export async function openRepository(
   folder: string,
-  options: Pick<JournalOptions, "compactAtBytes" | "openFile"> = {},
+  options: Pick<JournalOptions, "masterKey" | "compactAtBytes" | "openFile">,
 ): Promise<Repository> {
   await makeFolder(resolve(folder));
-  await assertPrivate(folder);
+  assertPrivate(`the data folder ${folder}`, await stat(folder), 0o700);
   const lock = await lockFolder(folder);
   try {
-    const { journal, records } = await Journal.open({ ...options, path: logOf(folder), compact });
-    return new JournalRepository(journal, lock, fold(records));
+    const opened = await Journal.open({
+      ...{ ...options, path: logOf(folder), compact },
+      assertOwned: () => lock.assertHeld(),
+    });
+    return new JournalRepository(opened, lock);
   } catch (error) {
     await lock.release();
     throw error;
@@ -53,33 +61,26 @@ export async function makeFolder(folder: string): Promise<void> {
   for (let made = folder; made.length >= first.length; made = dirname(made)) await syncFolder(dirname(made));
 }
 
-/** The entries of a collection, read without having the folder, also while another process has it. @throws StorageError */
+/** The entries of a collection, read without having the folder, also while another process has it. Nothing
+ * says that they are ours: that takes the key. @throws StorageError */
 export async function readEntries(folder: string, collection: string): Promise<ReadonlyMap<string, Json>> {
-  const { records } = await readLog(logOf(folder));
-  return byCollection(fold(records)).get(collection) ?? new Map();
+  const { frames } = await readLog(logOf(folder));
+  return byCollection(fold(recordsIn(frames))).get(collection) ?? new Map();
 }
 
 const logOf = (folder: string): string => join(folder, "state.log");
 
-/** A folder that others may read or write is refused: what lies in it is for its owner. */
-async function assertPrivate(folder: string): Promise<void> {
-  const { mode } = await stat(folder);
-  if (process.platform !== "win32" && (mode & 0o077) !== 0) {
-    throw new StorageError(
-      `the data folder ${folder} is open to others (mode ${(mode & 0o777).toString(8)}); make it 700`,
-    );
-  }
-}
-
 class JournalRepository implements Repository {
+  readonly masterKey: MasterKey;
   readonly #journal: Journal;
   readonly #lock: FolderLock;
   readonly #opened: Map<string, ReadonlyMap<string, Json>>;
 
-  constructor(journal: Journal, lock: FolderLock, lines: Iterable<string>) {
+  constructor({ journal, records, masterKey }: OpenedJournal, lock: FolderLock) {
+    this.masterKey = masterKey;
     this.#journal = journal;
     this.#lock = lock;
-    this.#opened = byCollection(lines);
+    this.#opened = byCollection(records);
   }
 
   takeEntries(collection: string): ReadonlyMap<string, Json> {
@@ -109,7 +110,22 @@ class JournalRepository implements Repository {
   }
 }
 
-const parseRecord = (line: string): LogRecord => JSON.parse(line) as LogRecord; // written by us, and its CRC was right
+/** @throws StorageError for a line that is no record: who reads without the key may read another's */
+function parseRecord(line: string): LogRecord {
+  const record = parseJson(line);
+  if (!Array.isArray(record) || typeof record[0] !== "string" || typeof record[1] !== "string") {
+    throw new StorageError("the log holds a record that nitro-decrypt has not written");
+  }
+  return record as unknown as LogRecord;
+}
+
+function parseJson(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch (cause) {
+    throw new StorageError("the log holds a record that is no JSON", { cause });
+  }
+}
 
 /** The last word on every id, in the order in which the ids first came. */
 function fold(lines: readonly string[]): Iterable<string> {

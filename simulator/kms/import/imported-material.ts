@@ -2,7 +2,7 @@
  * Imported bytes as key material (KMS Developer Guide, "Requirements for imported key material"): 32 bytes for a symmetric
  * encryption key, as many as its algorithm puts out for an HMAC key, and PKCS #8 (RFC 5958) for a key pair.
  */
-import { createHmac, createSecretKey } from "node:crypto";
+import { createSecretKey, hkdfSync } from "node:crypto";
 import { AwsError } from "../../errors.js";
 import type { KmsKey } from "../key.js";
 import type { KeyMaterial } from "../key-material.js";
@@ -17,6 +17,7 @@ export interface ImportedMaterial {
 }
 
 const SYMMETRIC_BYTES = 32;
+const MATERIAL_ID_BYTES = 32;
 
 /** @throws AwsError IncorrectKeyMaterialException for what is no material of such a key */
 export function importedMaterial({ keyId, keySpec }: KmsKey, bytes: Uint8Array): ImportedMaterial {
@@ -34,8 +35,11 @@ export function importedMaterial({ keyId, keySpec }: KmsKey, bytes: Uint8Array):
   };
 }
 
+/** Says what the derived bytes are for: no operation of the key gives them, not a GenerateMac over the key id either. */
+const MATERIAL_ID = "nitro-decrypt/simulated-kms/material-id/v1";
+
 /** KMS computes the id from the key id and the material (API_ImportKeyMaterial). It does not give the material away. */
 const materialId = (keyId: string, material: Uint8Array): string =>
-  createHmac("sha256", material).update(keyId).digest("hex");
+  Buffer.from(hkdfSync("sha256", material, MATERIAL_ID, keyId, MATERIAL_ID_BYTES)).toString("hex"); // RFC 5869
 
 export const incorrect = (message: string): AwsError => new AwsError("IncorrectKeyMaterialException", message);

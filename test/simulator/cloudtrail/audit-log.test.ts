@@ -1,5 +1,5 @@
 /** The audit log in memory and in files: order, bounds, crashes, disks that fail. */
-import { appendFileSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { appendFileSync, ftruncateSync, readdirSync, readFileSync, statSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
@@ -161,5 +161,63 @@ describe("the audit log in files", () => {
     expect(() => log.append(callNamed("lost"))).toThrow(`the audit log in ${folder} is closed`);
     expect(log.records).toHaveLength(1);
     expect(readFileSync(join(folder, "000001.jsonl"), "utf8").split("\n")).toHaveLength(2);
+  });
+
+  it("passes over a line that is no record, and says so once", async () => {
+    const folder = testFolder();
+    const file = new AuditFile(folder);
+    const told: unknown[] = [];
+    const log = new AuditLog(HOME, { file, onInternalError: (error) => told.push(error) });
+    log.append(callNamed("first"));
+    for (const line of ["{", "null", "{}", '{"eventTime":"2026-01-01T00:00:00Z"}']) file.append(line);
+    log.append(callNamed("last"));
+    for (let i = 0; i < 2; i++) expect(await namesOf(log)).toEqual(["last", "first"]);
+    file.close();
+    expect(told).toHaveLength(1);
+    expect(String(told[0])).toContain(`${join(folder, "000001.jsonl")} is damaged: the line at byte `);
+  });
+
+  it("puts no line behind half a line, if the disk lets it be taken away neither", async () => {
+    const folder = testFolder();
+    const failing = { write: false, truncate: false };
+    const full = new Error("ENOSPC: no space left on device, write");
+    const file = new AuditFile(folder, undefined, {
+      write: (fd, bytes, offset) => {
+        if (!failing.write) return writeSync(fd, bytes, offset);
+        writeSync(fd, bytes, offset, 3);
+        throw full;
+      },
+      truncate: (fd, length) => {
+        if (failing.truncate) throw new Error("EIO: i/o error, ftruncate");
+        ftruncateSync(fd, length);
+      },
+    });
+    file.append('{"n":1}');
+    failing.write = true;
+    failing.truncate = true;
+    expect(() => file.append('{"n":2}')).toThrow("ENOSPC");
+    expect(await textsOf(readBackwards(folder))).toEqual(['{"n":1}']);
+    failing.write = false;
+    expect(() => file.append('{"n":3}')).toThrow("EIO");
+    failing.truncate = false;
+    file.append('{"n":4}');
+    file.close();
+    expect(readFileSync(join(folder, "000001.jsonl"), "utf8")).toBe('{"n":1}\n{"n":4}\n');
+  });
+
+  it("takes no line that is longer than a record can be", () => {
+    const file = new AuditFile(testFolder());
+    file.append("x".repeat(1024 * 1024 - 1));
+    expect(() => file.append("x".repeat(1024 * 1024))).toThrow("an audit record of 1048577 bytes is too long");
+    file.close();
+  });
+
+  it("is read in a time that grows with its length, however long a line is", async () => {
+    const folder = testFolder();
+    const long = "x".repeat(96 * 1024 * 1024);
+    writeFileSync(join(folder, "000001.jsonl"), `1\n${long}\n2\n`);
+    const lengths = async (lines: AsyncIterable<AuditLine>) => (await textsOf(lines)).map(({ length }) => length);
+    expect(await lengths(readBackwards(folder))).toEqual([1, long.length, 1]);
+    expect(await lengths(readForwards(folder, START))).toEqual([1, long.length, 1]);
   });
 });

@@ -1,6 +1,17 @@
 /** What a KMS keeps in a data folder: everything it acknowledged, and no key in the clear. */
-import { createHash, createSecretKey, generateKeyPairSync, KeyObject, randomBytes } from "node:crypto";
-import { chmodSync, cpSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { createHash, createSecretKey, generateKeyPairSync, KeyObject, randomBytes, randomUUID } from "node:crypto";
+import {
+  chmodSync,
+  cpSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import type { CreateKeyCommandInput, KMSClient } from "@aws-sdk/client-kms";
 import {
@@ -34,6 +45,7 @@ import type { KeyMaterial } from "../../../simulator/kms/key-material.js";
 import { latticeMaterial } from "../../../simulator/kms/lattice-keys.js";
 import { firstMaterial } from "../../../simulator/kms/material-record.js";
 import { defaultKeyPolicy } from "../../../simulator/kms/operations/policy-documents.js";
+import { MasterKey } from "../../../simulator/storage/master-key.js";
 import { openRepository } from "../../../simulator/storage/repository.js";
 import { testFolder } from "../../support/folder.js";
 import { errorNameOf, kmsClient } from "../../support/simulated-kms.js";
@@ -220,6 +232,26 @@ describe("a KMS with a data folder", () => {
   });
 });
 
+describe("a KMS that is closed in the midst of calls", () => {
+  it("leaves a folder that opens, with what it acknowledged", async () => {
+    const folder = join(testFolder(), "data");
+    const errors: unknown[] = [];
+    const { client, kms, close } = await started(folder, { onInternalError: (error) => errors.push(error) });
+    await client.send(new CreateKeyCommand({}));
+    const input = { KeySpec: "RSA_2048", KeyUsage: "SIGN_VERIFY" } as const;
+    const calls = Array.from({ length: 4 }, () => client.send(new CreateKeyCommand(input)));
+    const settled = Promise.allSettled(calls);
+    while (kms.auditLog.records.length < 2) await new Promise(setImmediate); // one is answered, others are under way
+    await close();
+    await settled;
+    expect(errors).toEqual([]);
+    const data = await openDataFolder({ folder });
+    const kinds = [...data.changes()].map(({ kind }) => kind);
+    await data.close();
+    expect(kinds.length).toBeGreaterThanOrEqual(2);
+  });
+});
+
 describe("the master key", () => {
   it("lies beside the folder, for its owner alone", async () => {
     const folder = join(testFolder(), "data");
@@ -240,7 +272,9 @@ describe("the master key", () => {
     chmodSync(file, 0o600);
     const key = readFileSync(file);
     writeFileSync(file, `nitro-decrypt master key 1: ${randomBytes(32).toString("base64")}\n`);
-    await expect(open()).rejects.toThrow(`${file} is not the master key that the keys in the data folder`);
+    await expect(open()).rejects.toThrow(
+      `commit 1 of ${join(folder, "state.log")} was not written under this master key`,
+    );
     writeFileSync(file, "something else");
     await expect(open()).rejects.toThrow(`${file} is not a master key file of nitro-decrypt`);
     rmSync(file);
@@ -248,6 +282,33 @@ describe("the master key", () => {
     await expect(open(join(folder, "key"))).rejects.toThrow("lies in the data folder");
     writeFileSync(file, key, { mode: 0o600 });
     await (await open()).close();
+  });
+
+  it("is not taken from within the folder through a symbolic link", async () => {
+    const root = testFolder();
+    const folder = join(root, "data");
+    const masterKeyFile = join(root, "link", "key");
+    mkdirSync(folder, { mode: 0o700 });
+    symlinkSync(folder, join(root, "link"));
+    await expect(openDataFolder({ folder, masterKeyFile })).rejects.toThrow(
+      `the master key file ${masterKeyFile} lies in the data folder`,
+    );
+    symlinkSync(join(folder, "key"), join(root, "key"));
+    writeFileSync(join(folder, "key"), "");
+    await expect(openDataFolder({ folder, masterKeyFile: join(root, "key") })).rejects.toThrow(
+      "lies in the data folder",
+    );
+  });
+
+  it("has one name, even if a crash left it another", async () => {
+    const root = testFolder();
+    const folder = join(root, "data");
+    await (await openDataFolder({ folder })).close();
+    const draft = `${folder}.master-key.${randomUUID()}`;
+    linkSync(`${folder}.master-key`, draft);
+    writeFileSync(`${folder}.master-key.old`, "another file");
+    await (await openDataFolder({ folder })).close();
+    expect(readdirSync(root).sort()).toEqual(["data", "data.master-key", "data.master-key.old"]);
   });
 
   it("keeps material out of the folder, whichever key it is of", async () => {
@@ -310,7 +371,7 @@ describe("the master key", () => {
     cpSync(folder, copy, { recursive: true });
     cpSync(`${folder}.master-key`, `${copy}.master-key`);
     const [from = "", to = ""] = ids;
-    const repository = await openRepository(copy);
+    const repository = await openRepository(copy, { masterKey: () => MasterKey.read(`${copy}.master-key`) });
     const records = repository.takeEntries("key");
     const arnOf = (keyId: string) => `arn:aws:kms:us-east-1:111122223333:key/${keyId}`;
     repository.put("key", arnOf(to), records.get(arnOf(from)) ?? null);

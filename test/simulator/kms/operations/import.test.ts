@@ -34,6 +34,8 @@ import { trustAnchorFromSha256 } from "../../../../shared/attestation/trust-anch
 import { utf8 } from "../../../../shared/bytes.js";
 import type { SimulatedKms } from "../../../../simulator/endpoint/server.js";
 import { startKms } from "../../../../simulator/endpoint/server.js";
+import { importedMaterial } from "../../../../simulator/kms/import/imported-material.js";
+import type { KmsKey } from "../../../../simulator/kms/key.js";
 import { encodePrivateKey, newKeyPair } from "../../../../simulator/kms/key-pairs.js";
 import { errorNameOf, errorOf, kmsClient } from "../../../support/simulated-kms.js";
 import { wrapMaterial } from "../../../support/wrapped-material.js";
@@ -126,6 +128,16 @@ describe("a key of origin EXTERNAL", () => {
       CurrentKeyMaterialId,
     });
     expect((await decrypt(await encrypt(key))).Plaintext).toEqual(Plaintext);
+  });
+
+  it("has a material id that no operation of the key computes", () => {
+    const secret = randomBytes(32);
+    const key = { keyId: "1234abcd-12ab-34cd-56ef-1234567890ab", keySpec: "HMAC_256" } as KmsKey;
+    const { id } = importedMaterial(key, new Uint8Array(secret));
+    expect(id).toMatch(/^[0-9a-f]{64}$/);
+    expect(id).toBe(importedMaterial(key, new Uint8Array(secret)).id);
+    expect(id).not.toBe(createHmac("sha256", secret).update(key.keyId).digest("hex"));
+    expect(id).not.toBe(importedMaterial({ ...key, keyId: "another" }, new Uint8Array(secret)).id);
   });
 
   it("is without it after its deletion, remembers its id, and takes the same again", async () => {
