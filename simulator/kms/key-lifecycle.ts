@@ -3,23 +3,15 @@
  * period is over go. What is due in a key happens at its date, in the order of the dates, however late somebody looks.
  */
 import type { ServiceEvent } from "../cloudtrail/service-events.js";
+import { dueAt, rotationOf } from "./due-date.js";
 import type { KmsKey } from "./key.js";
-import { isPendingDeletion } from "./key.js";
+import { isPendingDeletion, isReplica } from "./key.js";
 import { isComplete, withoutImport, withoutMaterial } from "./material-record.js";
-import { isReplica, putShared, replicasOf } from "./multi-region.js";
+import { putShared, replicasOf } from "./multi-region.js";
 import type { Regions } from "./regions.js";
 import { automaticallyRotated } from "./rotation.js";
 
 const DAY_MS = 86_400_000;
-
-/** When time next changes the key; undefined if never. */
-export function dueAt(key: KmsKey): Date | undefined {
-  const dates = [key.deletionDate, rotationOf(key)?.nextDate, ...key.materials.map((record) => record.validTo)];
-  return dates.filter((date) => date !== undefined).sort((a, b) => a.getTime() - b.getTime())[0];
-}
-
-/** Disabled keys keep their schedule and are not rotated; replicas are with their primary. */
-const rotationOf = (key: KmsKey) => (key.state === "Enabled" && !isReplica(key) ? key.rotation : undefined);
 
 /** One change of a key, and what CloudTrail is told of it. */
 interface Step {

@@ -8,14 +8,21 @@ import { materialIdBytes } from "./key-material.js";
 import type { KeySpec, KeyUsage } from "./key-specs.js";
 import type { MaterialRecords } from "./material-record.js";
 import { currentRecord } from "./material-record.js";
-import type { MultiRegionKeyType } from "./multi-region.js";
-import type { RotationSchedule } from "./rotation.js";
 
 /** Key states (KMS Developer Guide, "Key states of AWS KMS keys") that keys of this KMS come into. */
 export type KeyState = "Enabled" | "Disabled" | "PendingDeletion" | "PendingReplicaDeletion" | "PendingImport";
 
 /** Where its material is from: KMS itself, or whoever imports it. */
 export type KeyOrigin = "AWS_KMS" | "EXTERNAL";
+
+/** Of a key of a multi-Region key (API_MultiRegionConfiguration). */
+export type MultiRegionKeyType = "PRIMARY" | "REPLICA";
+
+/** Automatic rotation, while it is enabled. */
+export interface RotationSchedule {
+  readonly periodInDays: number;
+  readonly nextDate: Date;
+}
 
 export interface KmsKey {
   readonly keyId: string;
@@ -70,3 +77,5 @@ export const findMaterial = (key: KmsKey, idBytes: Uint8Array): SymmetricMateria
     .map(({ material }) => material)
     .filter((material): material is SymmetricMaterial => material?.kind === "symmetric")
     .find((material) => equalBytes(materialIdBytes(material), idBytes));
+
+export const isReplica = (key: KmsKey): boolean => key.multiRegionKeyType === "REPLICA";

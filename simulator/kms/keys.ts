@@ -7,11 +7,11 @@ import { AwsError, notFound } from "../errors.js";
 import type { Arn } from "../iam/arn.js";
 import { parseArn, partitionOf } from "../iam/arn.js";
 import type { Alias, KeyChange, Persistence } from "./change.js";
+import { dueAt } from "./due-date.js";
 import type { GrantStore } from "./grants.js";
 import { hiddenKey } from "./hidden-key.js";
 import type { KmsKey } from "./key.js";
 import { KEY_ID, keyIdBytes } from "./key.js";
-import { dueAt } from "./key-lifecycle.js";
 import { Timetable } from "./timetable.js";
 
 export class KeyStore {

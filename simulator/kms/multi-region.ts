@@ -4,16 +4,12 @@
  * and state are each one's own. Material that is imported has to be imported into each.
  */
 import { parseArn } from "../iam/arn.js";
+import type { Answer } from "./answer.js";
 import type { KmsKey } from "./key.js";
+import { isReplica } from "./key.js";
 import type { MaterialRecord, MaterialRecords } from "./material-record.js";
 import { emptied, filledFrom } from "./material-record.js";
-import type { Answer } from "./operation.js";
 import type { Regions } from "./regions.js";
-
-/** Of a key of a multi-Region key (API_MultiRegionConfiguration). */
-export type MultiRegionKeyType = "PRIMARY" | "REPLICA";
-
-export const isReplica = (key: KmsKey): boolean => key.multiRegionKeyType === "REPLICA";
 
 export const replicasOf = (regions: Regions, key: KmsKey): readonly KmsKey[] => regions.related(key).filter(isReplica);
 

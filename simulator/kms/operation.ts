@@ -4,7 +4,7 @@
  * leave out a step.
  */
 import type { z } from "zod";
-import { toBase64, wipe } from "../../shared/bytes.js";
+import { wipe } from "../../shared/bytes.js";
 import { AwsError } from "../errors.js";
 import type { AuthorizationRequest, Resource } from "../iam/authorization.js";
 import { assertAuthorized } from "../iam/authorization.js";
@@ -12,6 +12,7 @@ import type { Principal } from "../iam/principal.js";
 import type { Conditions, RequestContext } from "../iam/request-context.js";
 import { conditionValues, controlled, resourceConditions } from "../iam/request-context.js";
 import type { World } from "../world/world.js";
+import type { Answer } from "./answer.js";
 import { sealForRecipient } from "./ciphertext-for-recipient.js";
 import type { Grant } from "./grant.js";
 import { allowedByGrants, answeredOnce } from "./grant-authorization.js";
@@ -57,9 +58,6 @@ export interface Call<Input> extends Caller {
   readonly input: Input;
   readonly recipient: AttestedRecipient | undefined;
 }
-
-/** The members of an answer; bytes become base64 and dates seconds since 1970. */
-export type Answer = Readonly<Record<string, unknown>>;
 
 /** What the audit record of a call is made from; filled as far as the call gets. */
 export interface CallTrace {
@@ -176,28 +174,4 @@ export function secretAnswer(call: Call<unknown>, member: string, secret: Uint8A
   } finally {
     wipe(secret);
   }
-}
-
-/** The members of answers that the service model calls sensitive. */
-const SECRET_MEMBERS = ["Plaintext", "PrivateKeyPlaintext", "SharedSecret"];
-
-/** Overwrites what is secret in an answer, once it is sent or is not going to be. */
-export function wipeSecrets(answer: Answer = {}): void {
-  for (const member of SECRET_MEMBERS) {
-    const secret = answer[member];
-    if (secret instanceof Uint8Array) wipe(secret);
-  }
-}
-
-/** The JSON of an answer. */
-export function encodeAnswer(answer: Answer): string {
-  return JSON.stringify(toWire(answer));
-}
-
-function toWire(value: unknown): unknown {
-  if (value instanceof Uint8Array) return toBase64(value);
-  if (value instanceof Date) return value.getTime() / 1000;
-  if (Array.isArray(value)) return value.map(toWire);
-  if (typeof value !== "object" || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, toWire(member)]));
 }

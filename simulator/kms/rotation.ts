@@ -1,17 +1,11 @@
 /** Rotation of key material (KMS Developer Guide, "Rotate AWS KMS keys"): the automatic one's schedule, and what it does. */
-import type { KmsKey } from "./key.js";
+import type { KmsKey, RotationSchedule } from "./key.js";
+import { isReplica } from "./key.js";
 import { newSymmetricMaterial } from "./key-material.js";
 import type { Rotation } from "./material-record.js";
 import { pendingMaterial, rotated } from "./material-record.js";
-import { isReplica } from "./multi-region.js";
 
 const DAY_MS = 86_400_000;
-
-/** Automatic rotation, while it is enabled. */
-export interface RotationSchedule {
-  readonly periodInDays: number;
-  readonly nextDate: Date;
-}
 
 export const scheduleFrom = (date: Date, periodInDays: number): RotationSchedule => ({
   periodInDays,

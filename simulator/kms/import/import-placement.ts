@@ -4,9 +4,9 @@
  */
 import { AwsError, unsupported, validationError } from "../../errors.js";
 import type { KmsKey } from "../key.js";
+import { isReplica } from "../key.js";
 import type { MaterialRecord, MaterialRecords } from "../material-record.js";
 import { firstMaterial, isComplete, pendingMaterial, pendingRecord } from "../material-record.js";
-import { isReplica } from "../multi-region.js";
 import type { ImportedMaterial } from "./imported-material.js";
 import { incorrect } from "./imported-material.js";
 

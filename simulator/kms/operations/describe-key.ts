@@ -1,10 +1,10 @@
 /** DescribeKey (API_DescribeKey), and what it says of a key. */
 import { z } from "zod";
+import type { Answer } from "../answer.js";
 import type { KmsKey } from "../key.js";
 import { algorithmMembers } from "../key-specs.js";
 import { currentRecord, expirationModelOf, permanentRecords } from "../material-record.js";
 import { multiRegionMembers } from "../multi-region.js";
-import type { Answer } from "../operation.js";
 import { defineOperation } from "../operation.js";
 import type { Regions } from "../regions.js";
 import { grantTokens, keyId } from "../schema.js";

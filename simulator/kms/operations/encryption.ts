@@ -1,10 +1,11 @@
 /** Encrypt, Decrypt and ReEncrypt (API_Encrypt, API_Decrypt, API_ReEncrypt), with symmetric keys and with RSA keys. */
 import { z } from "zod";
 import { wipe } from "../../../shared/bytes.js";
+import type { Answer } from "../answer.js";
 import type { KmsKey } from "../key.js";
 import { currentMaterial, resourceOf } from "../key.js";
 import type { KeyMaterial } from "../key-material.js";
-import type { Answer, Call, Conditions, Demand } from "../operation.js";
+import type { Call, Conditions, Demand } from "../operation.js";
 import { defineOperation, secretAnswer } from "../operation.js";
 import {
   ciphertext,

@@ -1,12 +1,11 @@
 /** What the operations on one key have in common: finding it, the conditions that it brings, and whether it may be used. */
 import { AwsError, unsupported } from "../../errors.js";
 import type { EncryptionContext } from "../encryption-context.js";
-import type { KeyOrigin, KmsKey } from "../key.js";
+import type { KeyOrigin, KmsKey, MultiRegionKeyType } from "../key.js";
 import { currentMaterial, isPendingDeletion, keyIdBytes, resourceOf } from "../key.js";
 import type { KeyMaterial, SymmetricMaterial } from "../key-material.js";
 import { materialIdBytes } from "../key-material.js";
 import type { KeyUsage } from "../key-specs.js";
-import type { MultiRegionKeyType } from "../multi-region.js";
 import type { Call, Conditions, Demand } from "../operation.js";
 
 /** The key that the request names. @throws AwsError NotFoundException */

@@ -1,11 +1,11 @@
 /** ListKeyRotations (API_ListKeyRotations, API_RotationsListEntry): the materials of a key, oldest first. */
 import { z } from "zod";
 import { unsupported } from "../../errors.js";
+import type { Answer } from "../answer.js";
 import type { KmsKey } from "../key.js";
 import type { MaterialRecord } from "../material-record.js";
 import { expirationModelOf } from "../material-record.js";
 import { materialStateOf } from "../multi-region.js";
-import type { Answer } from "../operation.js";
 import { defineOperation } from "../operation.js";
 import { pageMembers, pageOf } from "../pagination.js";
 import type { Regions } from "../regions.js";

@@ -4,11 +4,12 @@
  */
 import { z } from "zod";
 import { AwsError, unsupported, validationError } from "../../errors.js";
+import type { Answer } from "../answer.js";
 import type { KmsKey } from "../key.js";
 import type { KeyStore } from "../keys.js";
 import { isComplete } from "../material-record.js";
 import { sharedMaterials } from "../multi-region.js";
-import type { Answer, Call, Demand } from "../operation.js";
+import type { Call, Demand } from "../operation.js";
 import { defineOperation } from "../operation.js";
 import { description, keyId, region } from "../schema.js";
 import type { Tags } from "../tags.js";

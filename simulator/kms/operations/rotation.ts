@@ -6,9 +6,9 @@
 import { z } from "zod";
 import { AwsError, unsupported } from "../../errors.js";
 import type { KmsKey } from "../key.js";
-import { isPendingDeletion } from "../key.js";
+import { isPendingDeletion, isReplica } from "../key.js";
 import { pendingRecord, rotated } from "../material-record.js";
-import { isEverywhere, isReplica, putShared } from "../multi-region.js";
+import { isEverywhere, putShared } from "../multi-region.js";
 import { defineOperation } from "../operation.js";
 import type { Regions } from "../regions.js";
 import { scheduleFrom, withNewMaterial } from "../rotation.js";

@@ -5,7 +5,8 @@
 import { z } from "zod";
 import { notFound, unsupported } from "../../errors.js";
 import type { KmsKey } from "../key.js";
-import { isReplica, regionOf } from "../multi-region.js";
+import { isReplica } from "../key.js";
+import { regionOf } from "../multi-region.js";
 import type { Call, Demand } from "../operation.js";
 import { defineOperation } from "../operation.js";
 import { keyId, region } from "../schema.js";

@@ -3,8 +3,9 @@ import { createPublicKey } from "node:crypto";
 import { expect, it } from "vitest";
 import { openCiphertextForRecipient } from "../../../enclave/kms/ciphertext-for-recipient.js";
 import { utf8 } from "../../../shared/bytes.js";
+import { wipeSecrets } from "../../../simulator/kms/answer.js";
 import type { Call } from "../../../simulator/kms/operation.js";
-import { secretAnswer, wipeSecrets } from "../../../simulator/kms/operation.js";
+import { secretAnswer } from "../../../simulator/kms/operation.js";
 import { recipientKeyPair } from "../../support/simulated-kms.js";
 
 it.each(["Plaintext", "PrivateKeyPlaintext", "SharedSecret"])("%s is overwritten, and nothing else", (member) => {

@@ -2,10 +2,11 @@
 import { z } from "zod";
 import { AwsError, validationError } from "../../../errors.js";
 import { parseArn } from "../../../iam/arn.js";
+import type { Answer } from "../../answer.js";
 import type { Grant } from "../../grant.js";
 import type { GrantConstraints } from "../../grant-constraints.js";
 import type { KmsKey } from "../../key.js";
-import type { Answer, Call } from "../../operation.js";
+import type { Call } from "../../operation.js";
 import { defineOperation } from "../../operation.js";
 import type { PageRequest } from "../../pagination.js";
 import { pageMembers, pageOf } from "../../pagination.js";
