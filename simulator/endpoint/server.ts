@@ -80,7 +80,8 @@ const DEFAULT_FRESHNESS_SECONDS = 300;
 export async function startKms(options: KmsOptions): Promise<SimulatedKms> {
   const { region = DEFAULT_REGION, accountId = DEFAULT_ACCOUNT_ID, protocol = "https" } = options;
   const faults = new Faults();
-  const clock = withOffset(options.clock ?? systemClock, faults);
+  const rightClock = options.clock ?? systemClock;
+  const clock = withOffset(rightClock, faults);
   const principals = options.principals ?? principalsOf(options, { accountId, region, clock });
   const operator = principals.addUser({
     name: "operator",
@@ -105,11 +106,17 @@ export async function startKms(options: KmsOptions): Promise<SimulatedKms> {
     ...auditOperations(auditLog),
     ...costOperations(auditLog, regions),
   ]);
-  const control = new ControlService({ principals, regions, clock, operations, onInternalError });
+  const control = new ControlService({ principals, regions, clock: rightClock, operations, onInternalError });
   const cloudtrail = new CloudTrail({ auditLog, principals, regions, clock, onInternalError });
   const sts = new StsService({ ...{ regions, principals, auditLog, clock, faults, decisions }, onInternalError });
-  const service = new Services({ kms, cloudtrail, sts, [CONTROL_SERVICE]: control });
-  const server = createListener({ service, faults, clock, tls: protocol === "https" ? tls : undefined });
+  const services = { kms, cloudtrail, sts };
+  const server = createListener({
+    service: new Services({ ...services, [CONTROL_SERVICE]: control }),
+    faults,
+    faultyServices: new Set(Object.keys(services)), // without the control service, by which faults end
+    clock,
+    tls: protocol === "https" ? tls : undefined,
+  });
   let closed: Promise<void> | undefined;
   const close = (): Promise<void> => {
     closed ??= stop(server)

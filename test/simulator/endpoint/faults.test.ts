@@ -1,4 +1,5 @@
 /** Faults on demand, as a program that calls the KMS meets them. */
+import { request } from "node:https";
 import { DecryptCommand, GenerateRandomCommand, ListAliasesCommand } from "@aws-sdk/client-kms";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { trustAnchorFromSha256 } from "../../../shared/attestation/trust-anchor.js";
@@ -28,6 +29,15 @@ async function outcomes(count: number, region = kms.region): Promise<string[]> {
   client.destroy();
   return names;
 }
+
+/** The status that a POST without a signature is answered with. */
+const unsignedStatus = (): Promise<number | undefined> =>
+  new Promise((resolve, reject) => {
+    const options = { method: "POST", ca: kms.caCertificate };
+    request(kms.endpoint, options, (response) => resolve(response.resume().statusCode))
+      .on("error", reject)
+      .end("{}");
+  });
 
 const fine = "no error";
 
@@ -102,6 +112,12 @@ describe("the connection", () => {
     expect((await identity()).status).toBe(200);
     http.faults.set({ faults: [{ fault: "connection-reset", operations: ["GetCallerIdentity"] }] });
     expect(await errorNameOf(identity())).toBe("TypeError");
+  });
+
+  it("of a request that names none of the services counts for nothing", async () => {
+    kms.faults.set({ faults: [{ fault: "connection-reset", times: 1 }] });
+    expect(await unsignedStatus()).toBe(400);
+    expect((await outcomes(1)).includes(fine)).toBe(false);
   });
 
   it("is slow", async () => {
