@@ -1,5 +1,6 @@
 /** The simulated KMS as a server: its services, their state and faults behind one listener, over TLS under a CA of its own. */
 import type { AddressInfo } from "node:net";
+import { isIPv6 } from "node:net";
 import type { TrustAnchor } from "../../shared/attestation/trust-anchor.js";
 import type { Clock } from "../clock.js";
 import { systemClock } from "../clock.js";
@@ -17,6 +18,7 @@ import { RequestQuotas } from "../kms/quotas.js";
 import { KmsService } from "../kms/service.js";
 import { StsService } from "../sts/service.js";
 import type { World } from "../world/world.js";
+import { assertNoOperator, OPERATOR_NAME } from "../world/world.js";
 import { Faults } from "./faults.js";
 import { createListener } from "./http-listener.js";
 import { listen, stop } from "./http-server.js";
@@ -38,6 +40,8 @@ export interface KmsOptions {
   readonly host?: string;
   /** A free one if left out. */
   readonly port?: number;
+  /** Host names and addresses that clients call it by, besides `localhost`; the first one is in its `endpoint`. */
+  readonly tlsNames?: readonly string[];
   /** TLS if left out. Plain HTTP shows every plaintext to whoever listens. */
   readonly protocol?: "https" | "http";
   /** Whether AWS's request quotas count; they do not if left out. */
@@ -56,8 +60,10 @@ export interface KmsOptions {
 
 /** A running KMS. */
 export interface SimulatedKms extends AsyncDisposable {
-  /** `https://localhost:PORT`, or `http:`. */
+  /** `https://localhost:PORT`, or `http:`, or with the first of its TLS names. */
   readonly endpoint: string;
+  /** How programs on this machine reach it. */
+  readonly localEndpoint: string;
   readonly port: number;
   readonly region: string;
   readonly accountId: string;
@@ -83,14 +89,16 @@ export async function startKms(options: KmsOptions): Promise<SimulatedKms> {
   const rightClock = options.clock ?? systemClock;
   const clock = withOffset(rightClock, faults);
   const principals = options.principals ?? principalsOf(options, { accountId, region, clock });
+  assertNoOperator(principals.world, principals.accountId);
   const operator = principals.addUser({
-    name: "operator",
+    name: OPERATOR_NAME,
     policies: [ADMINISTRATOR_POLICY],
     ...(options.operatorAccessKey === undefined ? {} : { accessKey: options.operatorAccessKey }),
   });
   const { trustAnchor, freshnessSeconds = DEFAULT_FRESHNESS_SECONDS, onInternalError = warn } = options;
   const decisions = new Decisions();
-  const tls = await createTlsIdentity(region, systemClock);
+  const { tlsNames = [] } = options;
+  const tls = await createTlsIdentity(region, systemClock, tlsNames);
   const { data, grantConsistencySeconds = 0 } = options;
   const remembered = { data, grantConsistencySeconds, startedAt: clock(), onInternalError };
   const state = await openState({ region, accountId: principals.accountId }, remembered);
@@ -130,7 +138,8 @@ export async function startKms(options: KmsOptions): Promise<SimulatedKms> {
   });
   const { port } = server.address() as AddressInfo; // listening on TCP, so neither null nor a path
   return {
-    endpoint: `${protocol}://localhost:${port}`,
+    endpoint: `${protocol}://${hostInUrl(tlsNames[0] ?? "localhost")}:${port}`,
+    localEndpoint: `${protocol}://localhost:${port}`,
     port,
     region,
     accountId: principals.accountId,
@@ -143,6 +152,9 @@ export async function startKms(options: KmsOptions): Promise<SimulatedKms> {
     [Symbol.asyncDispose]: close,
   };
 }
+
+/** An IPv6 address in brackets (RFC 3986 §3.2.2). */
+const hostInUrl = (host: string): string => (isIPv6(host) ? `[${host}]` : host);
 
 const principalsOf = ({ world }: KmsOptions, home: { accountId: string; region: string; clock: Clock }): Principals =>
   new Principals(world === undefined ? home : { ...home, world });

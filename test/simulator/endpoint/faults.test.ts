@@ -142,6 +142,8 @@ it.each([
   [{ faults: [{ fault: "flood" }] }, ["faults", 0, "fault"]],
   [{ faults: [{ fault: "region-down" }] }, ["faults", 0, "regions"]],
   [{ faults: [{ fault: "connection-reset", region: "eu-west-1" }] }, ["faults", 0]],
+  [{ faults: [{ fault: "ThrottlingException", operations: ["Decrypt", "Decript"] }] }, ["faults", 0, "operations", 1]],
+  [{ faults: [{ fault: "region-down", regions: ["nowhere"] }] }, ["faults", 0, "regions", 0]],
   [{ clockOffsetSeconds: 0.5 }, ["clockOffsetSeconds"]],
   [{ throttle: true }, []],
 ])("the plan %j is none", (plan, path) => {
