@@ -21,3 +21,24 @@ export function systemFailure(what: string, error: unknown): unknown {
   const code = String(error.code);
   return new CommandFailure(1, `${what}: ${REASONS[code] ?? code}`, { cause: error });
 }
+
+const LISTENING = ["listen", "bind", "getaddrinfo"];
+
+/** Whether `error` came of an address or a port to listen at. */
+export const isOfListening = (error: unknown): boolean =>
+  error instanceof Error && "syscall" in error && LISTENING.includes(String(error.syscall));
+
+interface Place {
+  readonly port: number;
+  readonly host: string;
+}
+
+/** The failure to listen at a place; `option` gave its port. */
+export function listenFailure(error: unknown, option: string, { port, host }: Place): unknown {
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  if (code === "EADDRINUSE") {
+    const message = `--${option} ${port} is in use; give another one, or leave it out for a free one`;
+    return new CommandFailure(1, message, { cause: error });
+  }
+  return systemFailure(code === "EACCES" ? `--${option} ${port}` : `--host ${host}`, error);
+}

@@ -70,7 +70,13 @@ function contentsIn(folder: string, { kms, root }: Platform): Contents {
     [CREDENTIALS_FILE, `[default]\naws_access_key_id = ${accessKeyId}\naws_secret_access_key = ${secretAccessKey}\n`],
     [CONFIG_FILE, `[default]\nregion = ${region}\nendpoint_url = ${endpoint}\n${bundle}`],
   ]);
-  const connection = encodeConnection({ endpoint, region, caFile, accessKey: operator, mark: markOf(marked) });
+  const connection = encodeConnection({
+    endpoint: kms.localEndpoint,
+    region,
+    caFile,
+    accessKey: operator,
+    mark: markOf(marked),
+  });
   return new Map([[CONNECTION_FILE, connection], ...marked]);
 }
 
