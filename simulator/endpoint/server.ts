@@ -60,7 +60,7 @@ export interface KmsOptions {
 
 /** A running KMS. */
 export interface SimulatedKms extends AsyncDisposable {
-  /** `https://localhost:PORT`, or `http:`, or with the first of its TLS names. */
+  /** `https://localhost:PORT`, or `http:`; with the first of its TLS names, or the address that it listens at, if it has one. */
   readonly endpoint: string;
   /** How programs on this machine reach it. */
   readonly localEndpoint: string;
@@ -97,8 +97,9 @@ export async function startKms(options: KmsOptions): Promise<SimulatedKms> {
   });
   const { trustAnchor, freshnessSeconds = DEFAULT_FRESHNESS_SECONDS, onInternalError = warn } = options;
   const decisions = new Decisions();
-  const { tlsNames = [] } = options;
-  const tls = await createTlsIdentity(region, systemClock, tlsNames);
+  const { tlsNames = [], host = "127.0.0.1" } = options;
+  const localName = localNameOf(host);
+  const tls = await createTlsIdentity(region, systemClock, [...tlsNames, localName]);
   const { data, grantConsistencySeconds = 0 } = options;
   const remembered = { data, grantConsistencySeconds, startedAt: clock(), onInternalError };
   const state = await openState({ region, accountId: principals.accountId }, remembered);
@@ -132,14 +133,14 @@ export async function startKms(options: KmsOptions): Promise<SimulatedKms> {
       .then(() => state.close());
     return closed;
   };
-  await listen(server, { port: options.port ?? 0, host: options.host ?? "127.0.0.1" }).catch(async (error: unknown) => {
+  await listen(server, { port: options.port ?? 0, host }).catch(async (error: unknown) => {
     await state.close();
     throw error;
   });
   const { port } = server.address() as AddressInfo; // listening on TCP, so neither null nor a path
   return {
-    endpoint: `${protocol}://${hostInUrl(tlsNames[0] ?? "localhost")}:${port}`,
-    localEndpoint: `${protocol}://localhost:${port}`,
+    endpoint: `${protocol}://${hostInUrl(tlsNames[0] ?? localName)}:${port}`,
+    localEndpoint: `${protocol}://${hostInUrl(localName)}:${port}`,
     port,
     region,
     accountId: principals.accountId,
@@ -152,6 +153,10 @@ export async function startKms(options: KmsOptions): Promise<SimulatedKms> {
     [Symbol.asyncDispose]: close,
   };
 }
+
+/** What programs on this machine reach a server by that listens at `host`. */
+const localNameOf = (host: string): string =>
+  ["127.0.0.1", "0.0.0.0", "::", "localhost"].includes(host) ? "localhost" : host;
 
 /** An IPv6 address in brackets (RFC 3986 §3.2.2). */
 const hostInUrl = (host: string): string => (isIPv6(host) ? `[${host}]` : host);

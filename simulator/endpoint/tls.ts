@@ -57,15 +57,12 @@ export async function createTlsIdentity(
 ): Promise<TlsIdentity> {
   const issuer = await createIssuer(clock);
   const home = kmsHostOf(region);
-  const { key, cert } = await issuer.issue(
-    home,
-    ["localhost", ...names.filter((name) => isIP(name) === 0)],
-    ["127.0.0.1", "::1", ...names.filter((name) => isIP(name) !== 0)],
-  );
+  const all = [...new Set([home, "localhost", "127.0.0.1", "::1", ...names])];
+  const [hosts, addresses] = [all.filter((name) => isIP(name) === 0), all.filter((name) => isIP(name) !== 0)];
+  const { key, cert } = await issuer.issue(home, hosts.slice(1), addresses);
   const contexts = new Map<string, Promise<SecureContext>>();
   const contextOf = (name: string): Promise<SecureContext> | undefined => {
-    if (name === home || names.includes(name) || !ENDPOINT_NAME.test(name) || !name.endsWith(dnsSuffixOf(region)))
-      return undefined;
+    if (hosts.includes(name) || !ENDPOINT_NAME.test(name) || !name.endsWith(dnsSuffixOf(region))) return undefined;
     if (contexts.size >= MAX_NAMES) return contexts.get(name);
     const context = contexts.get(name) ?? issuer.issue(name).then(createSecureContext);
     contexts.set(name, context);

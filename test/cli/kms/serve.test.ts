@@ -109,6 +109,18 @@ it("a certificate is for the names that --tls-name gives, the first of which is 
   await stop();
 });
 
+it.each([
+  ["127.0.0.1", "localhost"],
+  ["0.0.0.0", "localhost"],
+  ["127.0.0.2", "127.0.0.2"],
+])("at --host %s its own commands reach it by %s", async (host, name) => {
+  const cwd = testFolder();
+  const { ready, stop } = await start(cwd, "--host", host, "--folder", "files");
+  expect(ready.endpoint).toBe(`https://${name}:${ready.port}`);
+  expect(await run(cwd, "faults", "--folder", "files")).toEqual({ exitCode: 0, err: "" });
+  await stop();
+});
+
 describe("the log", () => {
   it("has the calls at its level", async () => {
     const cwd = testFolder();
