@@ -119,8 +119,9 @@ export async function startKms(options: KmsOptions): Promise<SimulatedKms> {
   const cloudtrail = new CloudTrail({ auditLog, principals, regions, clock, onInternalError });
   const sts = new StsService({ ...{ regions, principals, auditLog, clock, faults, decisions }, onInternalError });
   const services = { kms, cloudtrail, sts };
+  const service = new Services({ ...services, [CONTROL_SERVICE]: control });
   const server = createListener({
-    service: new Services({ ...services, [CONTROL_SERVICE]: control }),
+    service,
     faults,
     faultyServices: new Set(Object.keys(services)), // without the control service, by which faults end
     clock,
