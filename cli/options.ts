@@ -12,8 +12,17 @@ export type OptionValues<T extends Options> = ReturnType<
 
 /** The options in `argv`, which has nothing else. What is not known is refused (exit code 2). */
 export function parseOptions<T extends Options>(argv: readonly string[], options: T): OptionValues<T> {
-  return parseArgs({ args: [...argv], options, strict: true, allowPositionals: false }).values;
+  return parseArgs({ args: withNegativeNumbers(argv), options, strict: true, allowPositionals: false }).values;
 }
+
+/** `--freshness -1` as `--freshness=-1`, so that the value and not the dash is what is wrong with it. */
+const withNegativeNumbers = (argv: readonly string[]): string[] =>
+  argv.reduce<string[]>((args, arg) => {
+    const before = args.at(-1) ?? "";
+    const isValue = /^-\d/.test(arg) && /^--[a-z-]+$/.test(before);
+    args.push(isValue ? `${args.pop()}=${arg}` : arg);
+    return args;
+  }, []);
 
 /** The value of an option that must be there. */
 export function required(value: string | undefined, name: string): string {

@@ -1,12 +1,14 @@
 /** The simulated Nitro root that the processes of one simulation share through a file. */
 import { link, unlink } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
+import { ServiceError } from "../shared/errors.js";
 import type { SimulatedRoot } from "../simulator/pki/nitro-pki.js";
 import { createSimulatedRoot } from "../simulator/pki/nitro-pki.js";
 import { readRootFile, writeRootFile } from "../simulator/pki/root-file.js";
 import { makeFolder } from "../simulator/storage/repository.js";
 import type { Io } from "./command.js";
 import { CommandFailure } from "./command.js";
+import { systemFailure } from "./system-failure.js";
 
 /** The root in `file`, which is made if it is not there; without a file a root that ends with this process. */
 export async function simulatedRoot(io: Io, file: string | undefined): Promise<SimulatedRoot> {
@@ -15,7 +17,7 @@ export async function simulatedRoot(io: Io, file: string | undefined): Promise<S
   try {
     return await readRootFile(path);
   } catch (error) {
-    if (!hasCode(error, "ENOENT")) throw error;
+    if (!hasCode(error, "ENOENT")) throw rootFailure(file, error);
   }
   try {
     await writeNewRoot(path);
@@ -23,6 +25,11 @@ export async function simulatedRoot(io: Io, file: string | undefined): Promise<S
     throw new CommandFailure(1, `the root file ${path} cannot be written`, { cause });
   }
   return readRootFile(path);
+}
+
+function rootFailure(file: string, cause: unknown): unknown {
+  if (!(cause instanceof ServiceError)) return systemFailure(`--pki ${file} cannot be read`, cause);
+  return new CommandFailure(1, `--pki ${file} is no file of a simulated root: ${cause.message}`, { cause });
 }
 
 /** Whole or not at all, and never over another one: several processes of a simulation may start at once. */

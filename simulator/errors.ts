@@ -24,3 +24,9 @@ export const unsupported = (message: string): AwsError => new AwsError("Unsuppor
 export const malformedPolicy = (message: string): AwsError => new AwsError("MalformedPolicyDocumentException", message);
 /** Everything that depends on a ciphertext's content answers alike, and without a text. */
 export const invalidCiphertext = (): AwsError => new AwsError("InvalidCiphertextException");
+/** Developer Guide, "Throttling AWS KMS requests". */
+export const throttled = (): AwsError =>
+  new AwsError(
+    "ThrottlingException",
+    "You have exceeded the rate at which you may call KMS. Reduce the frequency of your calls.",
+  );

@@ -1,5 +1,5 @@
 /** Where `kms audit` has its records from: the files of a data folder, or a server that runs. */
-import { resolve } from "node:path";
+import { dirname, resolve } from "node:path";
 import { parseAuditLine } from "../../simulator/cloudtrail/audit-line.js";
 import type { Position } from "../../simulator/cloudtrail/audit-segments.js";
 import { readBackwards, readForwards, START } from "../../simulator/cloudtrail/audit-segments.js";
@@ -59,8 +59,9 @@ export async function* recordsIn(
 }
 
 function withoutRecords(folder: string, cause: unknown): unknown {
-  if (!hasCode(cause, "ENOENT")) return cause;
-  return new CommandFailure(1, `${folder} has no audit records; is it in the --data folder of a KMS?`, { cause });
+  if (!hasCode(cause, "ENOENT") && !hasCode(cause, "ENOTDIR")) return cause;
+  const message = `${dirname(folder)} is not the --data folder of a KMS: it has no audit records`;
+  return new CommandFailure(1, message, { cause });
 }
 
 class FileSource implements AuditSource {

@@ -77,13 +77,12 @@ function principalOf(record: AuditRecord): string {
   return role === undefined ? name : `${role}/${name}`;
 }
 
-/** As the call named it if by an alias, and otherwise its id. */
+/** Its id, also of a call that named an alias; what the call named, if there is no such key. */
 function keyOf({ requestParameters, resources }: AuditRecord): string {
-  const named = requestParameters?.keyId;
-  if (typeof named === "string" && named.includes("alias/")) return named.slice(named.indexOf("alias/"));
   const arn = resources.find(({ ARN }) => ARN.includes(":key/"))?.ARN;
   if (arn !== undefined) return arn.slice(arn.indexOf(":key/") + 5);
-  return typeof named === "string" ? named : "-";
+  const named = requestParameters?.keyId;
+  return typeof named === "string" ? named.slice(Math.max(0, named.indexOf("alias/"))) : "-";
 }
 
 /** The part of the module id that names the enclave and not its instance. */

@@ -4,11 +4,14 @@ import { request as httpRequest } from "node:http";
 import { request as httpsRequest } from "node:https";
 import { join, resolve } from "node:path";
 import { z } from "zod";
+import { ServiceError } from "../../shared/errors.js";
 import { parseJson } from "../../shared/wire.js";
 import type { AccessKey } from "../../simulator/iam/principals.js";
 import { signRequest } from "../../simulator/iam/sign-request.js";
+import { hasCode } from "../../simulator/storage/storage-error.js";
 import type { Io } from "../command.js";
 import { CommandFailure } from "../command.js";
+import type { Mark } from "./owned-files.js";
 
 export const CONNECTION_FILE = "connection.json";
 
@@ -20,6 +23,7 @@ const connectionSchema = z.strictObject({
   region: z.string(),
   caFile: z.string(),
   accessKey: z.strictObject({ accessKeyId: z.string(), secretAccessKey: z.string() }),
+  mark: z.strictObject({ process: z.string(), files: z.record(z.string(), z.string()) }),
 });
 
 /** A server that runs, and the operator's key. */
@@ -28,6 +32,8 @@ export interface Connection {
   readonly region: string;
   readonly caFile: string;
   readonly accessKey: AccessKey;
+  /** Of the files beside it. */
+  readonly mark: Mark;
 }
 
 export const encodeConnection = (connection: Connection): string => `${JSON.stringify(connection)}\n`;
@@ -46,6 +52,16 @@ export async function readConnection(folder: string | undefined, io: Io): Promis
         cause,
       },
     );
+  }
+}
+
+/** The mark of the files in `folder`, if a server left them. */
+export async function markIn(folder: string): Promise<Mark | undefined> {
+  try {
+    return parseJson(connectionSchema, await readFile(join(folder, CONNECTION_FILE), "utf8"), "ERR_CONFIGURATION").mark;
+  } catch (error) {
+    if (error instanceof ServiceError || hasCode(error, "ENOENT")) return undefined; // none, or of something else
+    throw error;
   }
 }
 

@@ -14,7 +14,7 @@ import { layOut, print, printable } from "../report.js";
 import { parseSince } from "./audit.js";
 import { recordsIn } from "./audit-source.js";
 import { call, readConnection } from "./connection.js";
-import { rethrown } from "./data-options.js";
+import { dataFailure } from "./data-options.js";
 
 const usage = `Tells what the calls of a simulated KMS would have cost at AWS, by key and operation, and what its keys cost a month.
 
@@ -65,7 +65,9 @@ async function askServer(folder: string | undefined, io: Io): Promise<CostReport
 }
 
 async function readFolder(folder: string, since: Date | undefined): Promise<CostReport> {
-  const keys = await readKeysAtRest(folder).catch(rethrown);
+  const keys = await readKeysAtRest(folder).catch((error: unknown) => {
+    throw dataFailure(error, folder);
+  });
   const meter = new CostMeter();
   for await (const { record } of recordsIn(auditFolderOf(folder), START)) {
     if (since === undefined || Date.parse(record.eventTime) >= since.getTime()) {

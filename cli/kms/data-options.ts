@@ -4,6 +4,7 @@ import type { DataOptions } from "../../simulator/endpoint/state.js";
 import { StorageError } from "../../simulator/storage/storage-error.js";
 import type { Io } from "../command.js";
 import { CommandFailure } from "../command.js";
+import { systemFailure } from "../system-failure.js";
 
 export const DATA_OPTIONS = {
   data: { type: "string" },
@@ -42,8 +43,8 @@ export function dataOptions(values: Values, io: Io): DataOptions | undefined {
   };
 }
 
-/** Throws the error again; one of a data folder as a failure of the command. */
-export function rethrown(error: unknown): never {
-  if (error instanceof StorageError) throw new CommandFailure(1, error.message, { cause: error });
-  throw error;
+/** The failure of the command if `error` is of its data folder, and otherwise `error` itself. */
+export function dataFailure(error: unknown, folder = ""): unknown {
+  if (error instanceof StorageError) return new CommandFailure(1, error.message, { cause: error });
+  return systemFailure(`--data ${folder} cannot be used`, error);
 }

@@ -1,8 +1,5 @@
 /** `nitro-decrypt kms faults`: shows or changes what goes wrong in a simulated KMS that runs. */
-import { readFile } from "node:fs/promises";
-import { resolve } from "node:path";
 import { z } from "zod";
-import { parseJson } from "../../shared/wire.js";
 import { CONTROL_SERVICE, CONTROL_TARGET_PREFIX } from "../../simulator/control/control-service.js";
 import type { FaultPlan } from "../../simulator/endpoint/faults.js";
 import { faultPlan } from "../../simulator/endpoint/faults.js";
@@ -11,6 +8,7 @@ import { CommandFailure, defineCommand } from "../command.js";
 import { parseOptions } from "../options.js";
 import type { Connection } from "./connection.js";
 import { call, readConnection } from "./connection.js";
+import { readJsonFile } from "./json-file.js";
 
 const usage = `Shows what goes wrong in a simulated KMS that runs, or changes it. A change counts from its start.
 
@@ -53,7 +51,11 @@ export const faults = defineCommand({
     const options = parseOptions(argv, OPTIONS);
     if (options.set !== undefined && options.clear) throw new CommandFailure(2, "--set and --clear exclude each other");
     const connection = await readConnection(options.folder, io);
-    const wanted = options.clear ? {} : options.set === undefined ? undefined : await readPlan(options.set, io);
+    const wanted = options.clear
+      ? {}
+      : options.set === undefined
+        ? undefined
+        : await readPlan("--set", options.set, io);
     const plan = await exchange(connection, wanted, io);
     io.stdout(options.json ? `${JSON.stringify(plan)}\n` : describe(plan));
     return 0;
@@ -66,10 +68,9 @@ async function exchange(connection: Connection, wanted: z.input<typeof faultPlan
   return faultPlan.parse(await call(connection, { service: CONTROL_SERVICE, target }, wanted ?? {}, io));
 }
 
-/** The plan in a file. */
-export async function readPlan(file: string, io: Io): Promise<FaultPlan> {
-  const text = await readFile(resolve(io.cwd, file), "utf8");
-  const parsed = faultPlan.safeParse(parseJson(z.unknown(), text, "ERR_CONFIGURATION"));
+/** The plan in the file that an option names. */
+export async function readPlan(option: string, file: string, io: Io): Promise<FaultPlan> {
+  const parsed = faultPlan.safeParse(await readJsonFile(option, file, io));
   if (parsed.success) return parsed.data;
   throw new CommandFailure(1, `${file} is no fault plan:\n${z.prettifyError(parsed.error)}`);
 }

@@ -4,16 +4,28 @@
  * four calls at a rate of 0.25 it is the fourth that fails.
  */
 import { z } from "zod";
-import { AwsError } from "../errors.js";
+import { AwsError, throttled } from "../errors.js";
+import { OPERATIONS as KMS_OPERATIONS } from "../kms/operations/table.js";
+import { isRegionName } from "../kms/regions.js";
+import { OPERATIONS as STS_OPERATIONS } from "../sts/service.js";
 
 const MAX_LATENCY_MS = 60_000;
 const YEAR_SECONDS = 366 * 24 * 3600;
 
+const OPERATIONS = new Set([...KMS_OPERATIONS.keys(), ...STS_OPERATIONS.keys(), "LookupEvents"]);
+
+const operation = z.string().refine((name) => OPERATIONS.has(name), {
+  error: ({ input }) => `expected an operation of KMS, STS or CloudTrail, got ${JSON.stringify(input)}`,
+});
+const region = z.string().refine(isRegionName, {
+  error: ({ input }) => `expected the name of an AWS Region, got ${JSON.stringify(input)}`,
+});
+
 const scope = {
   /** Names of operations; all if left out. */
-  operations: z.array(z.string().min(1).max(64)).min(1).max(64).optional(),
+  operations: z.array(operation).min(1).max(64).optional(),
   /** Names of Regions; all if left out. */
-  regions: z.array(z.string().min(1).max(32)).min(1).max(64).optional(),
+  regions: z.array(region).min(1).max(64).optional(),
   /** The share of the calls in scope that it hits. */
   rate: z.number().gt(0).max(1).default(1),
   /** How many calls it hits at most. */
@@ -27,7 +39,7 @@ const fault = z.discriminatedUnion("fault", [
   }),
   z.strictObject({ fault: z.literal("latency"), milliseconds: z.int().min(0).max(MAX_LATENCY_MS), ...scope }),
   z.strictObject({ fault: z.literal("connection-reset"), ...scope }),
-  z.strictObject({ fault: z.literal("region-down"), regions: z.array(z.string().min(1).max(32)).min(1).max(64) }),
+  z.strictObject({ fault: z.literal("region-down"), regions: z.array(region).min(1).max(64) }),
 ]);
 
 /** What shall go wrong. */
@@ -50,16 +62,10 @@ const NO_FAULTS: FaultPlan = { faults: [], clockOffsetSeconds: 0 };
 
 /** The errors as KMS answers them (API reference, "Common errors"; Developer Guide, "Throttling AWS KMS requests"). */
 const ERRORS: Readonly<Record<string, () => AwsError>> = {
-  ThrottlingException: () => throttled(),
+  ThrottlingException: throttled,
   KMSInternalException: () => new AwsError("KMSInternalException", "", 500),
   DependencyTimeoutException: () => new AwsError("DependencyTimeoutException", "", 503),
 };
-
-export const throttled = (): AwsError =>
-  new AwsError(
-    "ThrottlingException",
-    "You have exceeded the rate at which you may call KMS. Reduce the frequency of your calls.",
-  );
 
 /** The plan that is in force, and how often each of its faults has been due. */
 export class Faults {

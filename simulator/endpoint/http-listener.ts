@@ -21,6 +21,8 @@ import type { TlsIdentity } from "./tls.js";
 export interface ListenerOptions {
   readonly service: Service;
   readonly faults: Faults;
+  /** The services whose calls meet faults, as signatures name them; a request that claims another one meets none. */
+  readonly faultyServices: ReadonlySet<string>;
   readonly clock: Clock;
   /** Plain HTTP if left out. */
   readonly tls: TlsIdentity | undefined;
@@ -39,10 +41,10 @@ const LIMITS: ServerOptions = {
 };
 
 /** A server that has yet to listen. */
-export function createListener({ service, faults, clock, tls }: ListenerOptions): Server | SecureServer {
+export function createListener({ tls, ...options }: ListenerOptions): Server | SecureServer {
   const bodies = new BodyReader();
   const handle = (request: IncomingMessage, response: ServerResponse): void => {
-    void respond({ service, faults, clock, bodies, secure: tls !== undefined }, request, response);
+    void respond({ ...options, bodies, secure: tls !== undefined }, request, response);
   };
   const server =
     tls === undefined
@@ -77,9 +79,11 @@ async function respond(endpoint: Endpoint, request: IncomingMessage, response: S
   response.end(body);
 }
 
+const NO_FAULT = { latencyMs: 0, reset: false };
+
 /** The answer; undefined if the connection is to end without one. */
 async function replyTo(
-  { service, faults, bodies, secure }: Endpoint,
+  { service, faults, faultyServices, bodies, secure }: Endpoint,
   request: IncomingMessage,
 ): Promise<AwsReply | undefined> {
   if (request.method !== "POST" || request.url !== "/") {
@@ -90,8 +94,10 @@ async function replyTo(
   const { headers, rawHeaders } = request;
   const target = headers["x-amz-target"];
   const operation = typeof target === "string" ? target : undefined;
-  const { region } = claimedScopeOf({ rawHeaders });
-  const fault = faults.onConnection({ operation: operationName(operation, body), region });
+  const claimed = claimedScopeOf({ rawHeaders });
+  const fault = faultyServices.has(claimed.service)
+    ? faults.onConnection({ operation: operationName(operation, body), region: claimed.region })
+    : NO_FAULT;
   if (fault.latencyMs > 0) await sleep(fault.latencyMs, undefined, { ref: false });
   if (fault.reset) return undefined;
   const sourceIp = request.socket.remoteAddress?.replace(/^::ffff:/, "") ?? "";

@@ -1,5 +1,6 @@
 /** The simulated KMS as a server: its services, their state and faults behind one listener, over TLS under a CA of its own. */
 import type { AddressInfo } from "node:net";
+import { isIPv6 } from "node:net";
 import type { TrustAnchor } from "../../shared/attestation/trust-anchor.js";
 import type { Clock } from "../clock.js";
 import { systemClock } from "../clock.js";
@@ -17,6 +18,7 @@ import { RequestQuotas } from "../kms/quotas.js";
 import { KmsService } from "../kms/service.js";
 import { StsService } from "../sts/service.js";
 import type { World } from "../world/world.js";
+import { assertNoOperator, OPERATOR_NAME } from "../world/world.js";
 import { Faults } from "./faults.js";
 import { createListener } from "./http-listener.js";
 import { listen, stop } from "./http-server.js";
@@ -38,6 +40,8 @@ export interface KmsOptions {
   readonly host?: string;
   /** A free one if left out. */
   readonly port?: number;
+  /** Host names and addresses that clients call it by, besides `localhost`; the first one is in its `endpoint`. */
+  readonly tlsNames?: readonly string[];
   /** TLS if left out. Plain HTTP shows every plaintext to whoever listens. */
   readonly protocol?: "https" | "http";
   /** Whether AWS's request quotas count; they do not if left out. */
@@ -56,8 +60,10 @@ export interface KmsOptions {
 
 /** A running KMS. */
 export interface SimulatedKms extends AsyncDisposable {
-  /** `https://localhost:PORT`, or `http:`. */
+  /** `https://localhost:PORT`, or `http:`; with the first of its TLS names, or the address that it listens at, if it has one. */
   readonly endpoint: string;
+  /** How programs on this machine reach it. */
+  readonly localEndpoint: string;
   readonly port: number;
   readonly region: string;
   readonly accountId: string;
@@ -80,16 +86,20 @@ const DEFAULT_FRESHNESS_SECONDS = 300;
 export async function startKms(options: KmsOptions): Promise<SimulatedKms> {
   const { region = DEFAULT_REGION, accountId = DEFAULT_ACCOUNT_ID, protocol = "https" } = options;
   const faults = new Faults();
-  const clock = withOffset(options.clock ?? systemClock, faults);
+  const rightClock = options.clock ?? systemClock;
+  const clock = withOffset(rightClock, faults);
   const principals = options.principals ?? principalsOf(options, { accountId, region, clock });
+  assertNoOperator(principals.world, principals.accountId);
   const operator = principals.addUser({
-    name: "operator",
+    name: OPERATOR_NAME,
     policies: [ADMINISTRATOR_POLICY],
     ...(options.operatorAccessKey === undefined ? {} : { accessKey: options.operatorAccessKey }),
   });
   const { trustAnchor, freshnessSeconds = DEFAULT_FRESHNESS_SECONDS, onInternalError = warn } = options;
   const decisions = new Decisions();
-  const tls = await createTlsIdentity(region, systemClock);
+  const { tlsNames = [], host = "127.0.0.1" } = options;
+  const localName = localNameOf(host);
+  const tls = await createTlsIdentity(region, systemClock, [...tlsNames, localName]);
   const { data, grantConsistencySeconds = 0 } = options;
   const remembered = { data, grantConsistencySeconds, startedAt: clock(), onInternalError };
   const state = await openState({ region, accountId: principals.accountId }, remembered);
@@ -105,11 +115,18 @@ export async function startKms(options: KmsOptions): Promise<SimulatedKms> {
     ...auditOperations(auditLog),
     ...costOperations(auditLog, regions),
   ]);
-  const control = new ControlService({ principals, regions, clock, operations, onInternalError });
+  const control = new ControlService({ principals, regions, clock: rightClock, operations, onInternalError });
   const cloudtrail = new CloudTrail({ auditLog, principals, regions, clock, onInternalError });
   const sts = new StsService({ ...{ regions, principals, auditLog, clock, faults, decisions }, onInternalError });
-  const service = new Services({ kms, cloudtrail, sts, [CONTROL_SERVICE]: control });
-  const server = createListener({ service, faults, clock, tls: protocol === "https" ? tls : undefined });
+  const services = { kms, cloudtrail, sts };
+  const service = new Services({ ...services, [CONTROL_SERVICE]: control });
+  const server = createListener({
+    service,
+    faults,
+    faultyServices: new Set(Object.keys(services)), // without the control service, by which faults end
+    clock,
+    tls: protocol === "https" ? tls : undefined,
+  });
   let closed: Promise<void> | undefined;
   const close = (): Promise<void> => {
     closed ??= stop(server)
@@ -117,13 +134,14 @@ export async function startKms(options: KmsOptions): Promise<SimulatedKms> {
       .then(() => state.close());
     return closed;
   };
-  await listen(server, { port: options.port ?? 0, host: options.host ?? "127.0.0.1" }).catch(async (error: unknown) => {
+  await listen(server, { port: options.port ?? 0, host }).catch(async (error: unknown) => {
     await state.close();
     throw error;
   });
   const { port } = server.address() as AddressInfo; // listening on TCP, so neither null nor a path
   return {
-    endpoint: `${protocol}://localhost:${port}`,
+    endpoint: `${protocol}://${hostInUrl(tlsNames[0] ?? localName)}:${port}`,
+    localEndpoint: `${protocol}://${hostInUrl(localName)}:${port}`,
     port,
     region,
     accountId: principals.accountId,
@@ -136,6 +154,13 @@ export async function startKms(options: KmsOptions): Promise<SimulatedKms> {
     [Symbol.asyncDispose]: close,
   };
 }
+
+/** What programs on this machine reach a server by that listens at `host`. */
+const localNameOf = (host: string): string =>
+  ["127.0.0.1", "0.0.0.0", "::", "localhost"].includes(host) ? "localhost" : host;
+
+/** An IPv6 address in brackets (RFC 3986 §3.2.2). */
+const hostInUrl = (host: string): string => (isIPv6(host) ? `[${host}]` : host);
 
 const principalsOf = ({ world }: KmsOptions, home: { accountId: string; region: string; clock: Clock }): Principals =>
   new Principals(world === undefined ? home : { ...home, world });

@@ -36,6 +36,7 @@ export async function openState(home: Home, { data, onInternalError, ...options 
   }
   const folder = await openDataFolder(data);
   try {
+    folder.settle(home);
     const { importTokenKey } = folder;
     const regions = new Regions(home.region, { ...options, persistence: folder, importTokenKey });
     for (const change of folder.changes()) regions.restore(change);

@@ -3,6 +3,7 @@
  * it for the names that AWS's endpoints have, on this machine and behind a tunnel. P-256, RFC 5280 and 6125.
  */
 import { KeyObject, randomBytes } from "node:crypto";
+import { isIP } from "node:net";
 import type { SecureContext, TlsOptions } from "node:tls";
 import { createSecureContext } from "node:tls";
 import { toHex } from "../../shared/bytes.js";
@@ -46,16 +47,22 @@ const ENDPOINT_NAME =
 const MAX_NAMES = 256;
 
 /**
- * Makes a CA and an identity for the Region's KMS endpoint. A client that names another endpoint of AWS (RFC 6066 §3), as
+ * Makes a CA and an identity for the Region's KMS endpoint, and further names and addresses. A client that names another endpoint of AWS (RFC 6066 §3), as
  * it does behind a tunnel or a hosts file, is shown a certificate for that one. Clients check dates by their own clock.
  */
-export async function createTlsIdentity(region: string, clock: Clock): Promise<TlsIdentity> {
+export async function createTlsIdentity(
+  region: string,
+  clock: Clock,
+  names: readonly string[] = [],
+): Promise<TlsIdentity> {
   const issuer = await createIssuer(clock);
   const home = kmsHostOf(region);
-  const { key, cert } = await issuer.issue(home, ["localhost"], ["127.0.0.1", "::1"]);
+  const all = [...new Set([home, "localhost", "127.0.0.1", "::1", ...names])];
+  const [hosts, addresses] = [all.filter((name) => isIP(name) === 0), all.filter((name) => isIP(name) !== 0)];
+  const { key, cert } = await issuer.issue(home, hosts.slice(1), addresses);
   const contexts = new Map<string, Promise<SecureContext>>();
   const contextOf = (name: string): Promise<SecureContext> | undefined => {
-    if (name === home || !ENDPOINT_NAME.test(name) || !name.endsWith(dnsSuffixOf(region))) return undefined;
+    if (hosts.includes(name) || !ENDPOINT_NAME.test(name) || !name.endsWith(dnsSuffixOf(region))) return undefined;
     if (contexts.size >= MAX_NAMES) return contexts.get(name);
     const context = contexts.get(name) ?? issuer.issue(name).then(createSecureContext);
     contexts.set(name, context);

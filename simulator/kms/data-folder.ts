@@ -4,10 +4,12 @@
  */
 import { resolve } from "node:path";
 import type { PricedKey } from "../cost/cost-meter.js";
+import { partitionOf } from "../iam/arn.js";
 import { sharedKeyPolicy } from "../iam/policy/shared-policies.js";
 import { assertOutside, MasterKey } from "../storage/master-key.js";
 import type { Repository } from "../storage/repository.js";
 import { openRepository, readEntries } from "../storage/repository.js";
+import { StorageError } from "../storage/storage-error.js";
 import type { Alias, Change, Persistence } from "./change.js";
 import type { Grant } from "./grant.js";
 import type { KmsKey } from "./key.js";
@@ -26,9 +28,17 @@ export interface DataFolderOptions {
 export interface DataFolder extends Persistence {
   /** For import tokens that outlive the process. */
   readonly importTokenKey: Uint8Array;
+  /** Makes it the folder of that account in that partition, for good. @throws StorageError if it is another one's */
+  settle(home: DataHome): void;
   /** What was kept before, in an order in which it can be applied. */
   changes(): Iterable<Change>;
   close(): Promise<void>;
+}
+
+/** Where the KMS is that has a folder; of its Region the partition alone counts. */
+export interface DataHome {
+  readonly accountId: string;
+  readonly region: string;
 }
 
 /** Opens the folder. @throws StorageError if it is damaged, in use, or its master key is missing or another one */
@@ -51,6 +61,9 @@ export async function readKeysAtRest(folder: string): Promise<ReadonlyMap<string
   return (await readEntries(folder, "key")) as ReadonlyMap<string, unknown> as ReadonlyMap<string, PricedKey>;
 }
 
+/** Whose keys they are. */
+const [HOME, HOME_ID] = ["home", "home"];
+
 class LoggedChanges implements DataFolder {
   readonly importTokenKey: Uint8Array;
   readonly #repository: Repository;
@@ -58,6 +71,13 @@ class LoggedChanges implements DataFolder {
   constructor(repository: Repository) {
     this.#repository = repository;
     this.importTokenKey = repository.masterKey.derive("import-token");
+  }
+
+  settle({ accountId, region }: DataHome): void {
+    const home = `account ${accountId} in the partition ${partitionOf(region)}`;
+    const kept = this.#repository.takeEntries(HOME).get(HOME_ID);
+    if (kept === undefined) this.#repository.put(HOME, HOME_ID, home);
+    else if (kept !== home) throw new StorageError(`the data folder is of ${String(kept)}, not of ${home}`);
   }
 
   record(change: Change): void {

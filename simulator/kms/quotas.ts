@@ -4,7 +4,7 @@
  * that holds one second's worth, and at least one request.
  */
 import type { Clock } from "../clock.js";
-import { throttled } from "../endpoint/faults.js";
+import { throttled } from "../errors.js";
 
 /** Requests a second: in most Regions, and in those that have another figure. */
 interface Rate {

@@ -1,5 +1,5 @@
 /** Work that is done a few at a time, so that it leaves room for other work, in the order in which it came. */
-import { throttled } from "../endpoint/faults.js";
+import { throttled } from "../errors.js";
 
 export interface TurnsOptions {
   readonly atOnce: number;

@@ -95,7 +95,10 @@ async function openForReading(path: string): Promise<FileHandle> {
   try {
     return await open(path, "r");
   } catch (cause) {
-    throw new StorageError(`the master key file ${path} cannot be read: ${String(cause)}`, { cause });
+    const missing =
+      "is missing: put it back, or name it with --master-key. Without it the keys in the data folder are lost";
+    const problem = hasCode(cause, "ENOENT") ? missing : `cannot be read: ${String(cause)}`;
+    throw new StorageError(`the master key file ${path} ${problem}`, { cause });
   }
 }
 

@@ -32,7 +32,7 @@ export interface StsServiceOptions {
 }
 
 const VERSION = "2011-06-15";
-const OPERATIONS: ReadonlyMap<string, StsOperation> = new Map(
+export const OPERATIONS: ReadonlyMap<string, StsOperation> = new Map(
   [assumeRole, getCallerIdentity, getSessionToken].map((one) => [one.name, one]),
 );
 

@@ -15,11 +15,13 @@ const SECRETS = ["secretAccessKey", "base32StringSeed"];
 export const worldErrorOf = (error: z.ZodError): WorldError =>
   new WorldError(error.issues.slice(0, MAX_SHOWN_ISSUES).map(describe).join("\n"));
 
-function describe({ path, message, input }: z.core.$ZodIssue): string {
+function describe({ path, message, input, code }: z.core.$ZodIssue): string {
+  if (code === "unrecognized_keys") return `${placeOf(path)}: ${message}`;
+  const expected = message.replace(/^Invalid input: /, "").replace(/, received \w+$/, ""); // what is there follows, whole
   const isSecret = path.some((part) => SECRETS.includes(String(part)));
   const text = JSON.stringify(input) ?? "nothing";
   const shown = text.length > MAX_SHOWN_CHARACTERS ? `${text.slice(0, MAX_SHOWN_CHARACTERS)}…` : text;
-  return `${placeOf(path)}: ${message}${isSecret ? "" : `, got ${shown}`}`;
+  return `${placeOf(path)}: ${expected}${isSecret ? "" : `, got ${shown}`}`;
 }
 
 /** `accounts[0].users[1].name`. */

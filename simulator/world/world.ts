@@ -30,6 +30,15 @@ export function readWorld(json: unknown, { region }: { readonly region: string }
   return compileWorld(parsed.data, partitionOf(region));
 }
 
+/** The administrator user that a KMS has in its own account. */
+export const OPERATOR_NAME = "operator";
+
+/** @throws WorldError if the world has a user who would be the operator of a KMS in that account */
+export function assertNoOperator({ identities }: World, accountId: string): void {
+  if (!identities.users.some((user) => user.accountId === accountId && user.name === OPERATOR_NAME)) return;
+  throw new WorldError(`accounts: the user ${OPERATOR_NAME} of ${accountId} is the KMS's own; expected another name`);
+}
+
 /** Nothing but what programs add. */
 export const emptyWorld = (region: string): World => compileWorld({ accounts: [] }, partitionOf(region));
 

@@ -60,7 +60,7 @@ const table = (): string =>
   `TIME                 PRINCIPAL  EVENT        ${"KEY".padEnd(36)}  RESULT                      ENCLAVE  CONTEXT
                 TIME  operator   CreateKey    ${keyId}  ok                          -
                 TIME  operator   CreateAlias  ${keyId}  ok                          -
-                TIME  operator   Encrypt      ${"alias/orders".padEnd(36)}  ok                          -        tenant=a\\u{1b}[2J
+                TIME  operator   Encrypt      ${keyId}  ok                          -        tenant=a\\u{1b}[2J
                 TIME  operator   Decrypt      ${keyId}  InvalidCiphertextException  -
 `;
 
@@ -141,7 +141,7 @@ describe("while the KMS runs", () => {
 describe("when it has ended", () => {
   it("its calls and costs are in the data folder, and nobody has it any more", async () => {
     await stop();
-    expect(withoutTimes((await run("audit", "--data", "data")).out)).toContain("alias/orders");
+    expect(withoutTimes((await run("audit", "--data", "data")).out)).toContain("tenant=a");
     expect((await run("cost", "--data", "data")).out).toContain("keys (1) and rotations (0), a month      $1.00");
     const { exitCode, err } = await run("audit", "--folder", "files");
     expect([exitCode, err.includes("says of no KMS that runs")]).toEqual([1, true]);
@@ -157,7 +157,7 @@ describe("wrong usage", () => {
     [["audit", "--data", "data", "--since", "yesterday"], 2, "--since expects"],
     [["cost"], 2, "one of --data and --folder is required"],
     [["cost", "--folder", "files", "--since", "1h"], 2, "--since belongs to --data"],
-    [["cost", "--data", "nowhere"], 1, "has no audit records"],
+    [["cost", "--data", "nowhere"], 1, "nowhere is not the --data folder of a KMS: it has no audit records"],
     [["--master-key", "k"], 2, "--master-key and --audit-size belong to --data"],
     [["--data", "data", "--audit-size", "much"], 2, "--audit-size is a number of MiB"],
     [["--data", "data", "--master-key", "data/key"], 1, "lies in the data folder"],

@@ -62,6 +62,21 @@ it("shows that nothing goes wrong, puts a plan in force, shows it and takes it b
 });
 
 it.each([
+  { faults: [{ fault: "ThrottlingException" }] },
+  { faults: [{ fault: "KMSInternalException" }] },
+  { faults: [{ fault: "DependencyTimeoutException" }] },
+  { faults: [{ fault: "latency", milliseconds: 60_000 }] },
+  { faults: [{ fault: "connection-reset" }] },
+  { faults: [{ fault: "region-down", regions: ["us-east-1"] }] },
+  { clockOffsetSeconds: 86_400 },
+])("takes back %j, which its own calls do not meet", async (plan) => {
+  writeFileSync(join(folder, "plan.json"), JSON.stringify(plan));
+  expect(await faults("--folder", "files", "--set", "plan.json")).toMatchObject({ exitCode: 0, err: "" });
+  expect(await faults("--folder", "files", "--clear")).toMatchObject({ exitCode: 0, out: "Nothing goes wrong.\n" });
+  expect(await random()).toBe("no error");
+});
+
+it.each([
   [[], 2, "--folder is required"],
   [["--folder", "nowhere"], 1, "start one with"],
   [["--folder", "files", "--set", "wrong.json"], 1, "wrong.json is no fault plan"],

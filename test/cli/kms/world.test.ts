@@ -44,6 +44,26 @@ it("says what is wrong with a file, and does not start in it", async () => {
   }
 });
 
+it("has no user operator in the account of the KMS, which has one of its own", async () => {
+  const file = { accounts: [{ id: "111122223333", name: "one", users: [{ name: "operator" }] }] };
+  writeFileSync(join(folder, "operator.json"), JSON.stringify(file));
+  const message = "accounts: the user operator of 111122223333 is the KMS's own; expected another name";
+  for (const argv of [
+    ["world", "--check", "operator.json"],
+    ["--world", "operator.json"],
+  ]) {
+    const { exitCode, err } = await run(...argv);
+    expect([exitCode, err.includes(message)]).toEqual([1, true]);
+  }
+  expect((await run("world", "--check", "operator.json", "--account", "444455556666")).exitCode).toBe(0);
+});
+
+it("says so in JSON, too", async () => {
+  const checked = await run("world", "--check", "world.json", "--json");
+  expect(JSON.parse(checked.out)).toEqual({ file: "world.json", valid: true });
+  expect((await run("world", "--schema", "--json")).out).toBe((await run("world", "--schema")).out);
+});
+
 it("serves whom the file names, with the access keys that it gives them", async () => {
   const server = recordedIo({ cwd: folder, now: () => new Date() });
   const exit = kms.run(["--world", "world.json", "--http", "--json"], server);

@@ -1,4 +1,5 @@
 /** Faults on demand, as a program that calls the KMS meets them. */
+import { request } from "node:https";
 import { DecryptCommand, GenerateRandomCommand, ListAliasesCommand } from "@aws-sdk/client-kms";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { trustAnchorFromSha256 } from "../../../shared/attestation/trust-anchor.js";
@@ -28,6 +29,15 @@ async function outcomes(count: number, region = kms.region): Promise<string[]> {
   client.destroy();
   return names;
 }
+
+/** The status that a POST without a signature is answered with. */
+const unsignedStatus = (): Promise<number | undefined> =>
+  new Promise((resolve, reject) => {
+    const options = { method: "POST", ca: kms.caCertificate };
+    request(kms.endpoint, options, (response) => resolve(response.resume().statusCode))
+      .on("error", reject)
+      .end("{}");
+  });
 
 const fine = "no error";
 
@@ -104,6 +114,12 @@ describe("the connection", () => {
     expect(await errorNameOf(identity())).toBe("TypeError");
   });
 
+  it("of a request that names none of the services counts for nothing", async () => {
+    kms.faults.set({ faults: [{ fault: "connection-reset", times: 1 }] });
+    expect(await unsignedStatus()).toBe(400);
+    expect((await outcomes(1)).includes(fine)).toBe(false);
+  });
+
   it("is slow", async () => {
     kms.faults.set({ faults: [{ fault: "latency", milliseconds: 30 }] });
     const started = process.hrtime.bigint();
@@ -126,6 +142,8 @@ it.each([
   [{ faults: [{ fault: "flood" }] }, ["faults", 0, "fault"]],
   [{ faults: [{ fault: "region-down" }] }, ["faults", 0, "regions"]],
   [{ faults: [{ fault: "connection-reset", region: "eu-west-1" }] }, ["faults", 0]],
+  [{ faults: [{ fault: "ThrottlingException", operations: ["Decrypt", "Decript"] }] }, ["faults", 0, "operations", 1]],
+  [{ faults: [{ fault: "region-down", regions: ["nowhere"] }] }, ["faults", 0, "regions", 0]],
   [{ clockOffsetSeconds: 0.5 }, ["clockOffsetSeconds"]],
   [{ throttle: true }, []],
 ])("the plan %j is none", (plan, path) => {

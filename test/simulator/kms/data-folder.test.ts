@@ -278,7 +278,9 @@ describe("the master key", () => {
     writeFileSync(file, "something else");
     await expect(open()).rejects.toThrow(`${file} is not a master key file of nitro-decrypt`);
     rmSync(file);
-    await expect(open()).rejects.toThrow(`the master key file ${file} cannot be read`);
+    await expect(open()).rejects.toThrow(
+      `the master key file ${file} is missing: put it back, or name it with --master-key. Without it`,
+    );
     await expect(open(join(folder, "key"))).rejects.toThrow("lies in the data folder");
     writeFileSync(file, key, { mode: 0o600 });
     await (await open()).close();

@@ -2,7 +2,7 @@
 import { pbkdf2 } from "node:crypto";
 import { promisify } from "node:util";
 import { describe, expect, it } from "vitest";
-import { throttled } from "../../../simulator/endpoint/faults.js";
+import { throttled } from "../../../simulator/errors.js";
 import { newKeyObjects } from "../../../simulator/kms/key-pairs.js";
 import { Turns } from "../../../simulator/kms/turns.js";
 
