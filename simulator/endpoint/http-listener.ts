@@ -24,6 +24,8 @@ export interface ListenerOptions {
   /** The services whose calls meet faults, as signatures name them; a request that claims another one meets none. */
   readonly faultyServices: ReadonlySet<string>;
   readonly clock: Clock;
+  /** Told of what goes wrong here; the connection that it goes wrong on ends. */
+  readonly onInternalError: (error: unknown) => void;
   /** Plain HTTP if left out. */
   readonly tls: TlsIdentity | undefined;
 }
@@ -44,7 +46,10 @@ const LIMITS: ServerOptions = {
 export function createListener({ tls, ...options }: ListenerOptions): Server | SecureServer {
   const bodies = new BodyReader();
   const handle = (request: IncomingMessage, response: ServerResponse): void => {
-    void respond({ ...options, bodies, secure: tls !== undefined }, request, response);
+    respond({ ...options, bodies, secure: tls !== undefined }, request, response).catch((error: unknown) => {
+      options.onInternalError(error);
+      request.socket.destroy();
+    });
   };
   const server =
     tls === undefined
@@ -89,6 +94,7 @@ async function replyTo(
   if (request.method !== "POST" || request.url !== "/") {
     return errorReply(new AwsError("UnknownOperationException", "", 404));
   }
+  const sender = senderOf(request);
   const body = await bodies.read(request);
   if (!(body instanceof Uint8Array)) return BODY_REFUSALS[body]();
   const { headers, rawHeaders } = request;
@@ -100,11 +106,9 @@ async function replyTo(
     : NO_FAULT;
   if (fault.latencyMs > 0) await sleep(fault.latencyMs, undefined, { ref: false });
   if (fault.reset) return undefined;
-  const sourceIp = request.socket.remoteAddress?.replace(/^::ffff:/, "") ?? "";
   const userAgent = headers["user-agent"] ?? "";
-  const tlsDetails = tlsDetailsOf(request);
   const signed = { method: "POST", target: "/", rawHeaders, body };
-  return service.answer({ ...signed, operation, sourceIp, userAgent, secure, tlsDetails });
+  return service.answer({ ...signed, ...sender, operation, userAgent, secure });
 }
 
 /** The operation that a request claims: behind the last dot of its X-Amz-Target, or `Action` of its form. */
@@ -113,10 +117,18 @@ function operationName(target: string | undefined, body: Uint8Array): string {
   return /(?:^|&)Action=(\w{1,64})(?:&|$)/.exec(Buffer.from(body).toString("latin1"))?.[1] ?? "";
 }
 
+/** Where a request comes from. Asked at once: a connection that has ended tells nothing any more. */
+const senderOf = (request: IncomingMessage) => ({
+  sourceIp: request.socket.remoteAddress?.replace(/^::ffff:/, "") ?? "",
+  tlsDetails: tlsDetailsOf(request),
+});
+
 function tlsDetailsOf({ socket, headers }: IncomingMessage): TlsDetails | undefined {
   if (!(socket instanceof TLSSocket)) return undefined;
+  // Null where the other side has hung up already, whatever the types say.
+  const cipher: { readonly name: string } | null = socket.getCipher();
   const clientProvidedHostHeader = headers.host ?? "";
-  return { tlsVersion: socket.getProtocol() ?? "", cipherSuite: socket.getCipher().name, clientProvidedHostHeader };
+  return { tlsVersion: socket.getProtocol() ?? "", cipherSuite: cipher?.name ?? "", clientProvidedHostHeader };
 }
 
 const BODY_REFUSALS: Readonly<Record<BodyFailure, () => AwsReply | undefined>> = {

@@ -125,6 +125,7 @@ export async function startKms(options: KmsOptions): Promise<SimulatedKms> {
     faults,
     faultyServices: new Set(Object.keys(services)), // without the control service, by which faults end
     clock,
+    onInternalError,
     tls: protocol === "https" ? tls : undefined,
   });
   let closed: Promise<void> | undefined;

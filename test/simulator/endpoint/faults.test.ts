@@ -1,5 +1,6 @@
 /** Faults on demand, as a program that calls the KMS meets them. */
 import { request } from "node:https";
+import { connect } from "node:tls";
 import { DecryptCommand, GenerateRandomCommand, ListAliasesCommand } from "@aws-sdk/client-kms";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { trustAnchorFromSha256 } from "../../../shared/attestation/trust-anchor.js";
@@ -156,4 +157,25 @@ it.each([
   }
   expect(issues.map((issue) => issue.path)).toEqual([path]);
   expect(faults.plan).toEqual({ faults: [], clockOffsetSeconds: 0 });
+});
+
+it("a client that hangs up while it has to wait ends nobody else's calls", async () => {
+  const internal: unknown[] = [];
+  const trustAnchor = trustAnchorFromSha256("none", "00".repeat(32));
+  const other = await startKms({ trustAnchor, clock, onInternalError: (error) => internal.push(error) });
+  other.faults.set({ faults: [{ fault: "latency", milliseconds: 20 }] });
+  const credential =
+    "AWS4-HMAC-SHA256 Credential=AKIA/20261123/us-east-1/kms/aws4_request, SignedHeaders=host, Signature=00";
+  await new Promise<void>((resolve) => {
+    const socket = connect({ port: other.port, ca: other.caCertificate, servername: "localhost" }, () => {
+      const headers = `Host: localhost\r\nAuthorization: ${credential}\r\nContent-Length: 2`;
+      socket.write(`POST / HTTP/1.1\r\n${headers}\r\n\r\n{}`, () => socket.destroy());
+    });
+    socket.on("error", () => undefined).on("close", () => resolve());
+  });
+  const client = kmsClient(other, clock);
+  for (let i = 0; i < 5; i++) await client.send(new GenerateRandomCommand({ NumberOfBytes: 1 }));
+  expect(internal).toEqual([]);
+  client.destroy();
+  await other.close();
 });
