@@ -161,6 +161,7 @@ if hasattr(kms, "encapsulate"):
     check("ListKeys lists no keys of other accounts", kms.list_keys(ResourceOwners=["OTHER_ACCOUNTS_VIA_RAM"])["Keys"] == [])
     used = kms.get_key_last_usage(KeyId=kem["KeyId"])
     check("GetKeyLastUsage tells of the last use", used["KeyLastUsage"]["Operation"] == "Decapsulate")
+    refused("GetKeyLastUsage knows no other keys", "NotFoundException", "does not exist", kms.get_key_last_usage, KeyId="12345678-1234-1234-1234-123456789012")
 
 # Custom key stores
 store = {"CustomKeyStoreId": "cks-1234567890abcdef0"}

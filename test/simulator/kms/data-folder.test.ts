@@ -371,6 +371,7 @@ describe("the master key", () => {
     await close();
     const copy = `${folder}-copy`;
     cpSync(folder, copy, { recursive: true });
+    for (const path of [copy, join(copy, "audit")]) chmodSync(path, 0o700); // Node 24 copies no modes of folders
     cpSync(`${folder}.master-key`, `${copy}.master-key`);
     const [from = "", to = ""] = ids;
     const repository = await openRepository(copy, { masterKey: () => MasterKey.read(`${copy}.master-key`) });
