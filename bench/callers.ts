@@ -8,8 +8,8 @@ export interface Callers {
   readonly token: string;
 }
 
-const KEYED = ["decrypt", "data-keys", "messages/decrypt"];
-const KEYLESS = ["random"];
+const KEYED = ["decrypt", "data-keys", "messages/decrypt", "messages/encrypt", "messages/re-encrypt"];
+const KEYLESS = ["random", "caches/wipe"];
 /** The built-in operations. */
 export const OPERATIONS = [...KEYED, ...KEYLESS];
 

@@ -18,10 +18,15 @@ import {
   MAX_MESSAGE_REQUEST_BYTES,
   messageDecryptRequest,
   messageDecryptResponse,
+  messageEncryptRequest,
+  messageEncryptResponse,
+  messageReEncryptRequest,
   parseJson,
   parseWith,
   randomRequest,
   randomResponse,
+  wipeCachesRequest,
+  wipeCachesResponse,
 } from "../shared/wire.js";
 import type { CallerOptions } from "./caller.js";
 import { callerFields } from "./caller.js";
@@ -96,6 +101,36 @@ export interface MessageOutput {
   readonly encryptionContext: EncryptionContext;
 }
 
+/** What a new message is to be like. */
+export interface NewMessageOptions {
+  /**
+   * Key ARNs or aliases among those that the enclave's configuration names: each opens the message, and the first makes its
+   * data key. Needed where the configuration names several keys.
+   */
+  readonly keyIds?: readonly string[];
+  /** Whether the message is signed, ECDSA P-384: then those who can open it cannot have made it up. It is, unless this is false. */
+  readonly signed?: boolean;
+}
+
+export interface EncryptMessageInput extends NewMessageOptions {
+  /** At most 640 KiB; for more see `nitro-decrypt/node`. */
+  readonly plaintext: Uint8Array;
+  /** Non-secret pairs that the message is bound to; they stand in it in clear. */
+  readonly encryptionContext?: EncryptionContext;
+}
+
+export interface ReEncryptMessageInput extends NewMessageOptions {
+  readonly message: Uint8Array;
+  /** Pairs that the message's own encryption context must have. */
+  readonly encryptionContext?: EncryptionContext;
+}
+
+export interface NewMessageOutput {
+  readonly message: Uint8Array<ArrayBuffer>;
+  /** The whole context that the message is bound to. */
+  readonly encryptionContext: EncryptionContext;
+}
+
 /**
  * An enclave that satisfied the policy. All operations throw ServiceError: the enclave's refusals (docs/errors.md), those
  * of the channel (ERR_ENCLAVE_UNAVAILABLE, ERR_TIMEOUT, ERR_DECRYPTION_FAILED when an answer is not the enclave's), and
@@ -112,6 +147,12 @@ export interface Enclave {
   random(numberOfBytes: number, options?: CallOptions): Promise<Uint8Array<ArrayBuffer>>;
   /** Opens an AWS Encryption SDK message whose data key the enclave has KMS decrypt. */
   decryptMessage(input: MessageInput, options?: CallOptions): Promise<MessageOutput>;
+  /** Makes an AWS Encryption SDK message with key commitment. */
+  encryptMessage(input: EncryptMessageInput, options?: CallOptions): Promise<NewMessageOutput>;
+  /** Makes a new message of what is in another, with the same context, under other keys: the plaintext stays in the enclave. */
+  reEncryptMessage(input: ReEncryptMessageInput, options?: CallOptions): Promise<NewMessageOutput>;
+  /** Has the enclave overwrite the data keys and branch keys that it keeps in memory. */
+  wipeCaches(options?: CallOptions): Promise<void>;
   /** Calls a function of the application in the enclave. Its output is as the function's schema lets it through. */
   callFunction(name: string, input: FunctionInput, options?: FunctionCallOptions): Promise<unknown>;
   /** Lets go of connections. Calls under way are not waited for. */
@@ -120,6 +161,8 @@ export interface Enclave {
 
 /** Answers of all operations but messages and functions: a ciphertext of 6144 bytes and a plaintext of 4096 in base64, with room. */
 const MAX_ANSWER_BYTES = 32 * 1024;
+
+const NEW_MESSAGE = { response: messageEncryptResponse, maxResponseBytes: MAX_MESSAGE_REQUEST_BYTES };
 
 export interface EnclaveOptions {
   readonly caller: CallerOptions;
@@ -177,6 +220,25 @@ export function enclaveOver(channel: Channel, { caller, retry, deadlineMs }: Enc
       const maxResponseBytes = MAX_MESSAGE_REQUEST_BYTES;
       const answer = await call("messages/decrypt", { ...options, body, response, maxResponseBytes });
       return { plaintext: bytesOf(answer.plaintext), encryptionContext: answer.encryptionContext };
+    },
+
+    async encryptMessage({ plaintext, ...rest }, options = {}) {
+      const given = { ...rest, plaintext: base64Of(plaintext) };
+      const body = parseWith(messageEncryptRequest, given, "ERR_MESSAGE_MALFORMED");
+      const answer = await call("messages/encrypt", { ...options, body, ...NEW_MESSAGE });
+      return { message: bytesOf(answer.message), encryptionContext: answer.encryptionContext };
+    },
+
+    async reEncryptMessage({ message, ...rest }, options = {}) {
+      const given = { ...rest, message: base64Of(message) };
+      const body = parseWith(messageReEncryptRequest, given, "ERR_MESSAGE_MALFORMED");
+      const answer = await call("messages/re-encrypt", { ...options, body, ...NEW_MESSAGE });
+      return { message: bytesOf(answer.message), encryptionContext: answer.encryptionContext };
+    },
+
+    async wipeCaches(options = {}) {
+      const body = parseWith(wipeCachesRequest, {}, "ERR_MESSAGE_MALFORMED");
+      await call("caches/wipe", { ...options, body, response: wipeCachesResponse });
     },
 
     async callFunction(name, { ciphertext, message, ...rest }, { idempotent = false, ...options } = {}) {

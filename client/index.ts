@@ -26,9 +26,13 @@ export type {
   DecryptOutput,
   Enclave,
   EncryptionContext,
+  EncryptMessageInput,
   FunctionCallOptions,
   FunctionInput,
   MessageInput,
   MessageOutput,
+  NewMessageOptions,
+  NewMessageOutput,
+  ReEncryptMessageInput,
 } from "./enclave.js";
 export type { EnclavePcrs, EnclavePolicy } from "./policy.js";

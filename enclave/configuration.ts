@@ -58,6 +58,66 @@ const limits = z.strictObject({
   maxEncryptedDataKeys: z.int().min(1).max(16).default(4),
 });
 
+/** Names of pairs of an encryption context. */
+const pairName = z.string().min(1).max(1024);
+
+/** A key in memory serves so long at most: whatever KMS would refuse by then it refuses no later than that. */
+const maxAgeSeconds = z.int().min(1).max(86_400).default(300);
+const capacity = z.int().min(1).max(100_000).default(1_000);
+
+/** A data key from KMS for every message. */
+const perMessage = z.strictObject({ kind: z.literal("perMessage") });
+
+const cached = z.strictObject({
+  kind: z.literal("cached"),
+  maxAgeSeconds,
+  /** Messages that one data key encrypts. */
+  maxMessages: z
+    .int()
+    .min(1)
+    .max(2 ** 32)
+    .default(1_000),
+  /** Bytes of plaintext that one data key encrypts. */
+  maxBytes: z
+    .int()
+    .min(1)
+    .max(Number.MAX_SAFE_INTEGER)
+    .default(1024 ** 3),
+  capacity,
+});
+
+const branchKeys = z.strictObject({
+  kind: z.literal("branchKeys"),
+  /** The key of `kms.keys` that the branch keys are under. */
+  keyId: z.string(),
+  /** Bound to every branch key, whatever its table is called. */
+  logicalKeyStoreName: z.string().min(1).max(255),
+  /** The table of the key store (Amazon DynamoDB), or what its place is called. */
+  tableName: z.string().regex(/^[a-zA-Z0-9_.-]{3,255}$/, "expected the name of a DynamoDB table"),
+  maxAgeSeconds,
+  capacity,
+});
+
+/** Key ARNs that no `kms.keys` names are taken from messages of these accounts, in the Region of `kms.region`. */
+const discovery = z.strictObject({
+  partition: z.string().regex(/^aws[a-z-]*$/, "expected a partition such as aws"),
+  accounts: z
+    .array(z.string().regex(/^\d{12}$/, "expected an account of 12 digits"))
+    .min(1)
+    .max(100),
+});
+
+const messages = z.strictObject({
+  /** Pairs that the context of every message must have, made or opened. */
+  requiredPairs: z.array(pairName).max(32).default([]),
+  /** The pair whose value is the tenant. Where data keys are kept in memory, every message must have it. */
+  tenantPair: pairName.default("tenant"),
+  discovery: discovery.optional(),
+  /** How long a refusal of KMS is remembered. */
+  refusalSeconds: z.int().min(0).max(300).default(5),
+  dataKeys: z.discriminatedUnion("kind", [perMessage, cached, branchKeys]).default({ kind: "perMessage" }),
+});
+
 /** The name of an operation or function, as in its path below `/v1/`. */
 const operationName = z
   .string()
@@ -182,6 +242,7 @@ const schema = z.strictObject({
   kms,
   channels,
   authorization,
+  messages: messages.prefault({}),
   recipient: recipient.prefault({}),
   limits: limits.prefault({}),
 });
@@ -191,6 +252,8 @@ export type ConfigurationDocument = z.infer<typeof schema>;
 
 export type AuthorizationConfiguration = ConfigurationDocument["authorization"];
 export type IssuerConfiguration = AuthorizationConfiguration["issuers"][number];
+export type MessagesConfiguration = ConfigurationDocument["messages"];
+export type DataKeysConfiguration = MessagesConfiguration["dataKeys"];
 export type BudgetLimits = AuthorizationConfiguration["budgets"];
 export type TlsConfiguration = NonNullable<ConfigurationDocument["channels"]["tls"]>;
 
@@ -214,6 +277,7 @@ export function parseConfiguration(bytes: Uint8Array): Configuration {
   });
   const pinned = new PinnedKeys(keys);
   assertCertificateOpens(document, pinned);
+  assertDataKeys(document, pinned);
   return { ...document, keys: pinned };
 }
 
@@ -228,6 +292,19 @@ function assertCertificateOpens(
   }
   if (keys.means(tls.privateKey.keyId)) return;
   throw new ServiceError("ERR_CONFIGURATION", "channels.tls.privateKey.keyId: expected a key of kms.keys");
+}
+
+/** What keeps keys in memory keeps them by tenant; and over the gateway whoever carries the answers would choose them. */
+function assertDataKeys({ messages: { dataKeys }, kms: { transport } }: ConfigurationDocument, keys: PinnedKeys): void {
+  if (dataKeys.kind !== "branchKeys") return;
+  if (transport === "gateway") {
+    throw new ServiceError(
+      "ERR_CONFIGURATION",
+      "messages.dataKeys: the gateway opens no branch key, expected a tunnel",
+    );
+  }
+  if (keys.means(dataKeys.keyId)) return;
+  throw new ServiceError("ERR_CONFIGURATION", "messages.dataKeys.keyId: expected a key of kms.keys");
 }
 
 function decodeUtf8(bytes: Uint8Array): string {

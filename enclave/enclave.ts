@@ -14,22 +14,28 @@ import type { Clock } from "./clock.js";
 import { systemClock } from "./clock.js";
 import type { Configuration } from "./configuration.js";
 import { parseConfiguration } from "./configuration.js";
+import type { DataKeys } from "./data-keys/create-data-keys.js";
+import { createDataKeys } from "./data-keys/create-data-keys.js";
+import { kmsCalls } from "./data-keys/kms-calls.js";
 import { healthReport, KmsHealth, Readiness } from "./health.js";
 import { CredentialsCache } from "./kms/credentials.js";
 import { createKmsClients } from "./kms/kms-clients.js";
-import { MessageOpener } from "./kms/messages.js";
 import { RecipientKeys } from "./kms/recipient.js";
 import { ServicesClient } from "./kms/services.js";
 import type { Logger } from "./log.js";
 import { silentLogger } from "./log.js";
 import type { Machine } from "./machine/machine.js";
 import { watchWallClock } from "./machine/wall-clock.js";
+import { Messages } from "./messages/messages.js";
 import { NsmClient } from "./nsm.js";
+import { wipeCachesOperation } from "./operations/cache-operations.js";
 import { createGuard } from "./operations/create-guard.js";
 import { Decryption } from "./operations/decryption.js";
+import { Encryption } from "./operations/encryption.js";
 import type { EnclaveFunction } from "./operations/functions.js";
 import { functionOperations } from "./operations/functions.js";
 import type { Guard, Operation } from "./operations/guard.js";
+import { messageOperations } from "./operations/message-operations.js";
 import { createOperations } from "./operations/operations.js";
 import { Router } from "./operations/router.js";
 
@@ -67,6 +73,8 @@ export interface Enclave {
   readonly address: string;
   /** Makes new keys for sealed requests now; the old ones open requests for the configured overlap. @throws ServiceError ERR_BUSY: too often. */
   rotateSealedKeys(): Promise<void>;
+  /** Overwrites the data keys and branch keys that are kept in memory, now; messages that need them fetch them anew. */
+  wipeCaches(): void;
   /** Stops serving, waits a while for requests under way, and lets go of keys and credentials. */
   close(): Promise<void>;
 }
@@ -119,7 +127,12 @@ async function start(options: EnclaveOptions, closers: (() => unknown)[]): Promi
     closers.push(() => server.close());
   }
   log.info({ address: addresses.listen }, "the enclave serves");
-  return { configurationPcr, address: addresses.listen, rotateSealedKeys: () => keys.sealed.rotate() };
+  return {
+    configurationPcr,
+    address: addresses.listen,
+    rotateSealedKeys: () => keys.sealed.rotate(),
+    wipeCaches: () => platform.dataKeys.wipe(),
+  };
 }
 
 function assertTlsAddress({ channels }: Configuration, { tls }: EnclaveAddresses): void {
@@ -157,16 +170,31 @@ function createPlatform(options: EnclaveOptions, context: Context, closers: (() 
     () => kms.close(),
   );
   const health = new KmsHealth(clock);
-  const { maxEncryptedDataKeys } = configuration.limits;
-  const messages = new MessageOpener({ client: kms.messages, keys: configuration.keys, maxEncryptedDataKeys });
+  const calls = kmsCalls({ opening: kms.messages, making: () => kms.operations(), health });
+  const dataKeys = createDataKeys({ configuration, kms: calls, clock });
+  closers.push(() => dataKeys.wipe());
+  const messages = createMessages(configuration, dataKeys);
   const decryption = new Decryption({ kms, messages, keys: configuration.keys, health });
-  return { configuration, time, nsm, recipient, services, credentials, kms, health, decryption };
+  const encryption = new Encryption({ messages, keys: configuration.keys });
+  return { configuration, time, nsm, recipient, services, credentials, kms, health, dataKeys, decryption, encryption };
+}
+
+function createMessages({ messages, limits }: Configuration, { dataKeys, kms }: DataKeys): Messages {
+  const { requiredPairs, tenantPair } = messages;
+  const { maxEncryptedDataKeys } = limits;
+  // What keeps keys in memory keeps them by tenant.
+  const required = messages.dataKeys.kind === "perMessage" ? requiredPairs : [...requiredPairs, tenantPair];
+  return new Messages({ dataKeys, kms, maxEncryptedDataKeys, requiredPairs: required, tenantPair });
 }
 
 function operationsOf({ functions = [] }: EnclaveOptions, platform: Platform, clock: Clock): Operation[] {
-  const { configuration, decryption, kms, health } = platform;
-  const operations = createOperations({ decryption, kms, health, keys: configuration.keys });
-  return [...operations, ...functionOperations(functions, { decryption, kms, clock })];
+  const { configuration, decryption, encryption, kms, health, dataKeys } = platform;
+  return [
+    ...createOperations({ decryption, kms, health, keys: configuration.keys }),
+    ...messageOperations({ decryption, encryption }),
+    wipeCachesOperation(() => dataKeys.wipe()),
+    ...functionOperations(functions, { decryption, encryption, kms, clock }),
+  ];
 }
 
 async function createKeys(

@@ -21,7 +21,15 @@ export type { Machine, MachineState } from "./machine/machine.js";
 export type { NsmDevice, NsmDeviceOptions } from "./machine/nsm-device.js";
 export { NSM_DEVICE, openNsmDevice } from "./machine/nsm-device.js";
 export type { RandomnessState } from "./machine/randomness.js";
-export type { EnclaveFunction, FunctionCall, FunctionDefinition, Schema } from "./operations/functions.js";
+export type { MadeMessage, OpenedMessage } from "./messages/messages.js";
+export type { NewMessage } from "./operations/encryption.js";
+export type {
+  EnclaveFunction,
+  FunctionCall,
+  FunctionDefinition,
+  FunctionMessages,
+  Schema,
+} from "./operations/functions.js";
 export { defineFunction } from "./operations/functions.js";
 export type { RunOptions } from "./program/run-enclave.js";
 export { ENCLAVE_ADDRESSES, runEnclave } from "./program/run-enclave.js";

@@ -30,6 +30,9 @@ const RELAYED: readonly RelayedRoute[] = [
   { ...SMALL, path: "/v1/data-keys", idempotent: true },
   { ...SMALL, path: "/v1/random", idempotent: true },
   { ...MESSAGE, path: "/v1/messages/decrypt", idempotent: true },
+  { ...MESSAGE, path: "/v1/messages/encrypt", idempotent: true },
+  { ...MESSAGE, path: "/v1/messages/re-encrypt", idempotent: true },
+  { ...SMALL, path: "/v1/caches/wipe", idempotent: true },
   { ...MESSAGE, path: "/v1/functions/:name", idempotent: false },
 ];
 

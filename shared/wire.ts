@@ -14,6 +14,10 @@ z.config({ jitless: true }); // no code generation: the enclave and strict CSP p
 export const MAX_REQUEST_BYTES = 64 * 1024;
 /** Largest body of an operation that takes whole messages. */
 export const MAX_MESSAGE_REQUEST_BYTES = 1024 * 1024;
+/** Largest message that a JSON body holds, in bytes; larger ones are streamed. */
+export const MAX_MESSAGE_BYTES = 700 * 1024;
+/** Largest plaintext of a new message in JSON: with its header and frames, the message still fits. */
+const MAX_PLAINTEXT_BYTES = 640 * 1024;
 /** Largest sealed request or answer: the same in Binary HTTP, with its fields, and sealed. */
 export const MAX_SEALED_BYTES = MAX_MESSAGE_REQUEST_BYTES + 64 * 1024;
 /** KMS limits (API_Decrypt, API_GenerateRandom). */
@@ -92,7 +96,7 @@ export const randomResponse = z.strictObject({ random: base64(1, MAX_RANDOM_BYTE
 /** `POST /v1/functions/NAME`: a function of the application on the plaintext of one ciphertext or message, or on neither. */
 export const functionRequest = z.strictObject({
   ciphertext: base64(1, MAX_CIPHERTEXT_BYTES).optional(),
-  message: base64(1, 700 * 1024).optional(),
+  message: base64(1, MAX_MESSAGE_BYTES).optional(),
   keyId: keyId.optional(),
   encryptionContext: encryptionContext.optional(),
   /** Of the function's own form. */
@@ -102,19 +106,51 @@ export const functionResponse = z.strictObject({ output: z.unknown() });
 
 /** `POST /v1/messages/decrypt`: a whole AWS Encryption SDK message with key commitment. */
 export const messageDecryptRequest = z.strictObject({
-  message: base64(1, 700 * 1024),
+  message: base64(1, MAX_MESSAGE_BYTES),
   encryptionContext: encryptionContext.optional(),
 });
 export const messageDecryptResponse = z.strictObject({
-  plaintext: base64(0, 700 * 1024),
+  plaintext: base64(0, MAX_MESSAGE_BYTES),
   encryptionContext,
 });
+
+/** Keys that are to open a new message, the first of which makes its data key; may be left out where the configuration names one. */
+const keyIds = z.array(keyId).min(1).max(16);
+/** Whether a new message is signed; it is, unless it says no. */
+const signed = z.boolean();
+
+/** `POST /v1/messages/encrypt`: a new AWS Encryption SDK message with key commitment. Re-encryption answers likewise. */
+export const messageEncryptRequest = z.strictObject({
+  plaintext: base64(0, MAX_PLAINTEXT_BYTES),
+  keyIds: keyIds.optional(),
+  encryptionContext: encryptionContext.optional(),
+  signed: signed.optional(),
+});
+export const messageEncryptResponse = z.strictObject({ message: base64(1, MAX_MESSAGE_BYTES), encryptionContext });
+
+/** `POST /v1/messages/re-encrypt`: the same contents and context under other keys. `encryptionContext`: pairs that must be in it. */
+export const messageReEncryptRequest = z.strictObject({
+  message: base64(1, MAX_MESSAGE_BYTES),
+  keyIds: keyIds.optional(),
+  encryptionContext: encryptionContext.optional(),
+  signed: signed.optional(),
+});
+
+/** What a streamed request says besides its body and `encryption-context`, in the field `message-options`. */
+export const messageOptions = z.strictObject({ keyIds: keyIds.optional(), signed: signed.optional() });
+
+/** `POST /v1/caches/wipe`. */
+export const wipeCachesRequest = z.strictObject({});
+export const wipeCachesResponse = z.strictObject({});
 
 export type FunctionRequest = z.infer<typeof functionRequest>;
 export type AttestationResponse = z.infer<typeof attestationResponse>;
 export type DecryptRequest = z.infer<typeof decryptRequest>;
 export type DataKeyRequest = z.infer<typeof dataKeyRequest>;
 export type RandomRequest = z.infer<typeof randomRequest>;
+export type MessageEncryptRequest = z.infer<typeof messageEncryptRequest>;
+export type MessageReEncryptRequest = z.infer<typeof messageReEncryptRequest>;
+export type MessageOptions = z.infer<typeof messageOptions>;
 export type MessageDecryptRequest = z.infer<typeof messageDecryptRequest>;
 
 /** RFC 9457 problem document. `detail` is present only where it cannot tell anything about a secret or an input. */

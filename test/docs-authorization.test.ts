@@ -19,8 +19,11 @@ const policy = new AuthorizationPolicy({
   schema: blockOf("schema"),
   policies: blockOf("policies"),
   actions: [
-    ...["decrypt", "messages/decrypt", "data-keys"].map((name) => ({ name, resources: ["Key"] as const })),
-    { name: "random", resources: ["Enclave"] as const },
+    ...["decrypt", "messages/decrypt", "messages/encrypt", "messages/re-encrypt", "data-keys"].map((name) => ({
+      name,
+      resources: ["Key"] as const,
+    })),
+    ...["random", "caches/wipe"].map((name) => ({ name, resources: ["Enclave"] as const })),
   ],
 });
 const REQUEST: DecisionRequest = {

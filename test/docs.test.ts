@@ -83,21 +83,24 @@ describe("README.md", () => {
 
   it("shows a configuration that the enclave takes, with its defaults", () => {
     const shown = JSON.parse(read("test/readme/enclave.json"));
-    const { recipient, limits, channels, authorization, ...rest } = shown;
+    const { recipient, limits, channels, authorization, messages, ...rest } = shown;
     const { loggable, budgets, skewSeconds, maxTokenAgeSeconds, ...callers } = authorization;
     const required = { ...rest, channels: { tls: { certificate: "generated" } }, authorization: callers };
     const { keys: _, ...withDefaults } = parseConfiguration(utf8(JSON.stringify(required)));
     const asTexts = { schema: authorization.schema.join("\n"), policies: authorization.policies.join("\n") };
     const noneLoggable = { loggable: { encryptionContext: [] } };
     expect(withDefaults).toEqual({ ...shown, authorization: { ...authorization, ...asTexts, ...noneLoggable } });
-    expect([recipient, limits, channels, loggable, budgets, skewSeconds, maxTokenAgeSeconds]).not.toContain(undefined);
+    expect([recipient, limits, channels, messages, loggable, budgets, skewSeconds, maxTokenAgeSeconds]).not.toContain(undefined);
   });
 
   it("shows policies that validate, and permit what they say", () => {
     const { keys, authorization } = parseConfiguration(utf8(read("test/readme/enclave.json")));
     const served = [
-      ...["decrypt", "data-keys", "messages/decrypt"].map((name) => ({ name, resources: ["Key"] as const })),
-      { name: "random", resources: ["Enclave"] as const },
+      ...["decrypt", "data-keys", "messages/decrypt", "messages/encrypt", "messages/re-encrypt"].map((name) => ({
+        name,
+        resources: ["Key"] as const,
+      })),
+      ...["random", "caches/wipe"].map((name) => ({ name, resources: ["Enclave"] as const })),
     ];
     const policy = new AuthorizationPolicy({ ...authorization, actions: served });
     const principal = { id: "idp/alice", issuer: "idp", subject: "alice", claims: { tenant: "acme" } };

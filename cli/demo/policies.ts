@@ -6,12 +6,12 @@ export const SCHEMA = `entity Caller { tenant: String };
 entity Alias;
 entity Key in [Alias];
 entity Enclave;
-action "decrypt", "data-keys", "messages/decrypt" appliesTo {
+action "decrypt", "data-keys", "messages/decrypt", "messages/encrypt", "messages/re-encrypt" appliesTo {
   principal: Caller,
   resource: Key,
   context: { encryptionContext: { tenant?: String }, channel: String }
 };
-action "random" appliesTo { principal: Caller, resource: Enclave, context: { channel: String } };
+action "random", "caches/wipe" appliesTo { principal: Caller, resource: Enclave, context: { channel: String } };
 `;
 
 export const POLICIES = `@id("own-tenant")

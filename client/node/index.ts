@@ -5,11 +5,18 @@
 import { fromBase64, toBase64, utf8 } from "../../shared/bytes.js";
 import { isErrorCode, ServiceError } from "../../shared/errors.js";
 import { abortable } from "../../shared/settle.js";
-import { decodeUtf8, encryptionContext, OUTCOME_TRAILER, parseJson, parseWith } from "../../shared/wire.js";
+import {
+  decodeUtf8,
+  encryptionContext,
+  messageOptions,
+  OUTCOME_TRAILER,
+  parseJson,
+  parseWith,
+} from "../../shared/wire.js";
 import { callerFields } from "../caller.js";
 import type { AttestedOptions } from "../connect.js";
 import { checkOptions } from "../connect.js";
-import type { CallOptions, Enclave, EncryptionContext } from "../enclave.js";
+import type { CallOptions, Enclave, EncryptionContext, NewMessageOptions } from "../enclave.js";
 import { enclaveOver } from "../enclave.js";
 import { partsOf } from "./https.js";
 import { idleSignal } from "./idle-signal.js";
@@ -37,10 +44,34 @@ export interface MessageStream {
   readonly plaintext: AsyncIterable<Uint8Array>;
 }
 
-/** An enclave at the other end of attested TLS. */
+export interface EncryptStreamOptions extends CallOptions, NewMessageOptions {
+  /** Non-secret pairs that the message is bound to; they stand in it in clear. */
+  readonly encryptionContext?: EncryptionContext;
+}
+
+export interface ReEncryptStreamOptions extends CallOptions, NewMessageOptions {
+  /** Pairs that the message's own encryption context must have. */
+  readonly encryptionContext?: EncryptionContext;
+}
+
+export interface NewMessageStream {
+  /** The whole context that the message is bound to. */
+  readonly encryptionContext: EncryptionContext;
+  /** The message as it is made. Only its end says that it is whole: until then every part may be followed by a ServiceError. */
+  readonly message: AsyncIterable<Uint8Array>;
+}
+
+/** An enclave at the other end of attested TLS. The deadline of a stream is for silence: it begins anew with each part. */
 export interface TlsEnclave extends Enclave {
-  /** Opens an AWS Encryption SDK message of any size. The deadline is for silence: it begins anew with each part. */
+  /** Opens an AWS Encryption SDK message of any size. */
   decryptMessageStream(message: AsyncIterable<Uint8Array>, options?: MessageStreamOptions): Promise<MessageStream>;
+  /** Makes an AWS Encryption SDK message of any size. */
+  encryptMessageStream(plaintext: AsyncIterable<Uint8Array>, options?: EncryptStreamOptions): Promise<NewMessageStream>;
+  /** Makes a new message of what is in another of any size, under other keys. */
+  reEncryptMessageStream(
+    message: AsyncIterable<Uint8Array>,
+    options?: ReEncryptStreamOptions,
+  ): Promise<NewMessageStream>;
 }
 
 const DEFAULT_MAX_CONNECTIONS = 16;
@@ -72,41 +103,74 @@ export async function connectEnclaveTls(url: string | URL, options: TlsConnectOp
     get attestation() {
       return channel.attestation;
     },
-    decryptMessageStream: (message, given = {}) => openStream(channel, settings, { message, ...given }),
+    async decryptMessageStream(body, options = {}) {
+      const { output, ...rest } = await openStream(channel, settings, {
+        ...options,
+        operation: "messages/decrypt",
+        body,
+      });
+      return { ...rest, plaintext: output };
+    },
+    async encryptMessageStream(body, options = {}) {
+      const { output, ...rest } = await openStream(channel, settings, {
+        ...options,
+        operation: "messages/encrypt",
+        body,
+      });
+      return { ...rest, message: output };
+    },
+    async reEncryptMessageStream(body, options = {}) {
+      const operation = "messages/re-encrypt";
+      const { output, ...rest } = await openStream(channel, settings, { ...options, operation, body });
+      return { ...rest, message: output };
+    },
   });
 }
 
-interface StreamRequest extends MessageStreamOptions {
-  readonly message: AsyncIterable<Uint8Array>;
+interface StreamRequest extends EncryptStreamOptions {
+  readonly operation: string;
+  readonly body: AsyncIterable<Uint8Array>;
+}
+
+interface OpenedStream {
+  readonly encryptionContext: EncryptionContext;
+  readonly output: AsyncIterable<Uint8Array>;
 }
 
 async function openStream(
   channel: TlsChannel,
   { caller, deadlineMs }: ReturnType<typeof checkOptions>,
-  { message, encryptionContext: expected = {}, signal: given }: StreamRequest,
-): Promise<MessageStream> {
-  const context = parseWith(encryptionContext, expected, "ERR_MESSAGE_MALFORMED");
+  { operation, body, signal: given, ...rest }: StreamRequest,
+): Promise<OpenedStream> {
+  const fields = streamFields(rest);
   const idle = idleSignal(deadlineMs, given);
   try {
     const response = await channel.stream({
-      path: "/v1/messages/decrypt",
-      fields: {
-        ...(await abortable(callerFields(caller, "messages/decrypt"), idle.signal)),
-        "content-type": "application/octet-stream",
-        "encryption-context": toBase64(utf8(JSON.stringify(context))),
-      },
-      body: idle.watching(message),
+      path: `/v1/${operation}`,
+      fields: { ...(await abortable(callerFields(caller, operation), idle.signal)), ...fields },
+      body: idle.watching(body),
       signal: idle.signal,
     });
     const outcome = () => response.trailers[OUTCOME_TRAILER];
     return {
       encryptionContext: contextOf(response.headers["encryption-context"]),
-      plaintext: whole(idle.watching(partsOf(response)), { outcome, idle }),
+      output: whole(idle.watching(partsOf(response)), { outcome, idle }),
     };
   } catch (error) {
     idle.end();
     throw idle.signal.aborted ? idle.signal.reason : error;
   }
+}
+
+/** What a request in JSON says besides its bytes. @throws ServiceError ERR_MESSAGE_MALFORMED. */
+function streamFields({ encryptionContext: pairs = {}, ...rest }: NewMessageOptions & MessageStreamOptions) {
+  const inBase64 = (value: unknown): string => toBase64(utf8(JSON.stringify(value)));
+  const options = parseWith(messageOptions, rest, "ERR_MESSAGE_MALFORMED");
+  return {
+    "content-type": "application/octet-stream",
+    "encryption-context": inBase64(parseWith(encryptionContext, pairs, "ERR_MESSAGE_MALFORMED")),
+    ...(Object.keys(options).length > 0 ? { "message-options": inBase64(options) } : {}),
+  };
 }
 
 function contextOf(field: string | string[] | undefined): EncryptionContext {

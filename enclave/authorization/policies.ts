@@ -5,10 +5,12 @@
  * Cedar leaves a policy out whose conditions cannot be evaluated (a sum that overflows). For a permit that is safe; a
  * forbid that is left out would be a permission, so here a forbid that cannot be evaluated denies.
  */
+import { cedarRecordOf } from "./attribute-types.js";
 import type { Evaluation } from "./cedar.js";
 import { CedarStore, validatePolicies } from "./cedar.js";
 import type { StaticPolicy } from "./policy-text.js";
 import { parsePolicies } from "./policy-text.js";
+import type { Principal } from "./principal.js";
 import type { DecisionRequest } from "./request.js";
 import { cedarRequestOf, isUnfit, parentsOf } from "./request.js";
 import type { ServedAction } from "./schema.js";
@@ -43,6 +45,7 @@ export class AuthorizationPolicy {
   readonly #policies: ReadonlyMap<string, StaticPolicy>;
   readonly #actions: ReadonlyMap<string, ScopedEntity>;
   readonly #withKey: boolean;
+  readonly #namesCallers: boolean;
 
   /**
    * Parses schema and policies, and validates them against one another and against what the enclave serves.
@@ -55,6 +58,7 @@ export class AuthorizationPolicy {
     this.#policies = new Map(parsed.map((policy) => [policy.id, policy]));
     this.#slices = new PolicySlices(this.#store, parsed);
     this.#withKey = parsed.some(({ mentionsAliases }) => mentionsAliases);
+    this.#namesCallers = parsed.some(({ mentionsCallers }) => mentionsCallers);
     this.#actions = new Map(
       actions.map(({ name }) => [name, scopedEntity({ type: "Action", id: name }, this.#schema.groupsOf(name))]),
     );
@@ -77,6 +81,16 @@ export class AuthorizationPolicy {
     });
     const evaluation = this.#store.evaluate(set, asked);
     return evaluation === undefined ? denied("expected a request that fits the schema") : this.#conclude(evaluation);
+  }
+
+  /**
+   * A text that is alike for callers whom the policies cannot tell apart: they have the same values of the claims that the
+   * schema declares, and no policy names a caller.
+   */
+  classOf(principal: Principal): string {
+    const claims = cedarRecordOf(this.#schema.claims, principal.claims);
+    const isKnownByClaims = !this.#namesCallers && claims !== undefined && claims.missing === undefined;
+    return JSON.stringify(isKnownByClaims ? { claims: claims.record } : { id: principal.id, claims: principal.claims });
   }
 
   #conclude({ decision, policyIds, failedPolicyIds }: Evaluation): Decision {

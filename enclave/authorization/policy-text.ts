@@ -25,6 +25,8 @@ export interface StaticPolicy extends ConfiguredText {
   readonly scope: Scope;
   /** Whether it may tell keys apart by their aliases: false only where no alias can be in it. */
   readonly mentionsAliases: boolean;
+  /** Whether it may tell callers apart by who they are, beyond their claims: false only where it names none. */
+  readonly mentionsCallers: boolean;
 }
 
 /**
@@ -60,8 +62,12 @@ function parseOne(policy: ConfiguredText, index: number): StaticPolicy {
     effect: json.effect,
     scope: scopeOf(json),
     mentionsAliases: JSON.stringify(json).includes('"Alias"'),
+    mentionsCallers: mentionsCallers(json),
   };
 }
+
+/** A caller that is named, anywhere in it; the type alone (`principal is Caller`) names none. */
+const mentionsCallers = (json: PolicyJson): boolean => JSON.stringify(json).includes('"type":"Caller"');
 
 function idOf({ annotations = {} }: PolicyJson, line: number): string | undefined {
   const { id } = annotations;

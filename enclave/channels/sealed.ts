@@ -150,6 +150,7 @@ function routedRequest(
       dpop: one("dpop"),
       contentType: mediaTypeOf(one("content-type")),
       encryptionContext: undefined,
+      messageOptions: undefined,
     },
     body: wholeBody(content),
     connectionKey: () => undefined,

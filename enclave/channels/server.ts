@@ -146,6 +146,7 @@ export class EnclaveServer {
         dpop: textOf(headers.dpop),
         contentType: mediaTypeOf(headers["content-type"]),
         encryptionContext: textOf(headers["encryption-context"]),
+        messageOptions: textOf(headers["message-options"]),
       },
       body: requestBody(request, { streams, signal }),
       connectionKey: () => connectionKey(request),

@@ -8,15 +8,15 @@ import type { DecryptRequest } from "../../shared/wire.js";
 import { bytesOf } from "../../shared/wire.js";
 import type { KmsHealth } from "../health.js";
 import type { KmsClients } from "../kms/kms-clients.js";
-import type { MessageOpener, OpenedMessage, OpeningMessage } from "../kms/messages.js";
 import type { PinnedKeys } from "../kms/pinned-keys.js";
+import type { Messages, OpenedMessage, OpeningMessage } from "../messages/messages.js";
 import type { Call } from "./guard.js";
 
 type EncryptionContext = Readonly<Record<string, string>>;
 
 export interface DecryptionOptions {
   readonly kms: Pick<KmsClients, "operations">;
-  readonly messages: MessageOpener;
+  readonly messages: Messages;
   readonly keys: PinnedKeys;
   readonly health: KmsHealth;
 }
@@ -28,7 +28,7 @@ export interface Decrypted {
 }
 
 /** A stream tells its size only at its end: for policies that look at the size it is larger than any. */
-const UNKNOWN_SIZE = Number.MAX_SAFE_INTEGER;
+export const UNKNOWN_SIZE = Number.MAX_SAFE_INTEGER;
 
 /** Each method throws, besides what it names, the ServiceErrors of `Call.authorize`, `attestKms` and `kmsErrorOf`. */
 export class Decryption {
@@ -57,25 +57,25 @@ export class Decryption {
     return { plaintext: Plaintext, keyArn: key.arn };
   }
 
-  /** A whole message. @throws ServiceError as `MessageOpener.open`. */
+  /** A whole message. @throws ServiceError as `Messages.open`. */
   message(message: Uint8Array, expectedContext: EncryptionContext, call: Call): Promise<OpenedMessage> {
     const options = this.#optionsOf(message.length, expectedContext, call);
-    return this.#options.health.watch(() => this.#options.messages.open(message, options));
+    return this.#options.messages.open(message, options);
   }
 
-  /** A message of any size. @throws ServiceError as `MessageOpener.openStream`. */
+  /** A message of any size. @throws ServiceError as `Messages.openStream`. */
   messageStream(
     message: AsyncIterable<Uint8Array>,
     expectedContext: EncryptionContext,
     call: Call,
   ): Promise<OpeningMessage> {
     const options = this.#optionsOf(UNKNOWN_SIZE, expectedContext, call);
-    return this.#options.health.watch(() => this.#options.messages.openStream(message, options));
+    return this.#options.messages.openStream(message, options);
   }
 
-  #optionsOf(bytes: number, expectedContext: EncryptionContext, { authorize, signal }: Call) {
+  #optionsOf(bytes: number, expectedContext: EncryptionContext, { authorize, principalClass, signal }: Call) {
     const ask = (key: Parameters<typeof authorize>[0]["key"], encryptionContext: EncryptionContext): void =>
       authorize({ key, encryptionContext, bytes });
-    return { expectedContext, signal, authorize: ask };
+    return { expectedContext, principalClass, signal, authorize: ask };
   }
 }

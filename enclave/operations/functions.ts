@@ -15,7 +15,9 @@ import type { Clock } from "../clock.js";
 import { withinDeadline } from "../deadline.js";
 import type { KmsClients } from "../kms/kms-clients.js";
 import { kmsErrorOf } from "../kms/kms-errors.js";
+import type { MadeMessage, OpenedMessage } from "../messages/messages.js";
 import type { Decryption } from "./decryption.js";
+import type { Encryption, NewMessage } from "./encryption.js";
 import type { Call, Operation } from "./guard.js";
 import { jsonOperation } from "./operations.js";
 import type { RoutedAnswer } from "./route.js";
@@ -24,6 +26,14 @@ import { jsonAnswer } from "./route.js";
 /** What turns a value of unknown form into a T, or throws: a zod schema is one. */
 export interface Schema<T> {
   parse(value: unknown): T;
+}
+
+/** AWS Encryption SDK messages within a function. They throw the ServiceErrors of the operations `messages/…`. */
+export interface FunctionMessages {
+  /** Opens one. The plaintext is the function's own to overwrite. @param expected pairs that its context must have. */
+  decrypt(message: Uint8Array, expected?: Readonly<Record<string, string>>): Promise<OpenedMessage>;
+  /** Makes one. */
+  encrypt(plaintext: Uint8Array, wanted: NewMessage): Promise<MadeMessage>;
 }
 
 /** What a function is called with. */
@@ -35,6 +45,8 @@ export interface FunctionCall<Input> {
   /** What the plaintext is bound to: the context that its ciphertext was opened with. */
   readonly encryptionContext: Readonly<Record<string, string>>;
   readonly principal: Principal;
+  /** Messages, opened and made for the caller: the policies are asked about each key, with this function as the action. */
+  readonly messages: FunctionMessages;
   /** The attested client, for keys of the configuration. What is done with it no policy is asked about: it is this code's own. */
   readonly kms: KMSClient;
   /** Fires at the deadline, and when the caller has gone. */
@@ -104,6 +116,7 @@ export function defineFunction<Input, Output>(definition: FunctionDefinition<Inp
 
 export interface FunctionsOptions {
   readonly decryption: Decryption;
+  readonly encryption: Encryption;
   readonly kms: Pick<KmsClients, "operations">;
   readonly clock: Clock;
 }
@@ -140,6 +153,7 @@ async function callFunction(
       const signal = AbortSignal.any([deadline, call.signal]);
       return runFunction(definition, {
         ...{ input, plaintext, encryptionContext, principal, signal },
+        messages: messagesFor({ ...call, signal }, options),
         get kms() {
           return options.kms.operations(); // asked for when it is used: over the gateway there is none
         },
@@ -149,6 +163,11 @@ async function callFunction(
     wipe(plaintext);
   }
 }
+
+const messagesFor = (call: Call, { decryption, encryption }: FunctionsOptions): FunctionMessages => ({
+  decrypt: (message, expected = {}) => decryption.message(message, expected, call),
+  encrypt: (plaintext, wanted) => encryption.message(plaintext, wanted, call),
+});
 
 function parseInput({ input }: FunctionDefinition<unknown, unknown>, value: unknown): unknown {
   try {
@@ -204,6 +223,9 @@ function failureOf(what: string, error: unknown): ServiceError {
   const known = error instanceof KMSServiceException ? kmsErrorOf(error) : error;
   if (known instanceof ServiceError && known.code === "ERR_FUNCTION_REFUSED") {
     return new ServiceError(known.code, `${what} refused what it was given`);
+  }
+  if (known instanceof ServiceError && known.code === "ERR_NOT_AUTHORIZED") {
+    return new ServiceError(known.code, `${what}: no policy permits what it asked for`);
   }
   if (known instanceof ServiceError && known.code.startsWith("ERR_KMS_")) {
     return new ServiceError(known.code, `${what}: its call to AWS KMS failed`);

@@ -30,6 +30,8 @@ export interface Intent {
 /** An authenticated caller's request. */
 export interface Call {
   readonly principal: Principal;
+  /** Alike for callers whom the policies cannot tell apart. */
+  readonly principalClass: string;
   readonly signal: AbortSignal;
   /** Returns when the policies permit it; the decision is logged either way. @throws ServiceError ERR_NOT_AUTHORIZED. */
   authorize(intent: Intent): void;
@@ -38,7 +40,7 @@ export interface Call {
 export interface GuardOptions {
   readonly authenticator: Pick<Authenticator, "authenticate">;
   readonly budgets: Budgets;
-  readonly policies: Pick<AuthorizationPolicy, "decide">;
+  readonly policies: Pick<AuthorizationPolicy, "decide" | "classOf">;
   readonly decisions: DecisionLog;
   readonly log: Logger;
   /** The enclave's own time, in milliseconds since 1970. */
@@ -111,6 +113,7 @@ export class Guard {
   ): Promise<RoutedAnswer> {
     const call: Call = {
       principal,
+      principalClass: this.#options.policies.classOf(principal),
       signal: request.signal,
       authorize: (intent) => this.#authorize(operation.name, request, principal, intent),
     };

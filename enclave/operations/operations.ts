@@ -4,25 +4,20 @@
  */
 import { GenerateDataKeyCommand, GenerateRandomCommand } from "@aws-sdk/client-kms";
 import type { z } from "zod";
-import { fromBase64, toBase64, utf8, wipe } from "../../shared/bytes.js";
+import { toBase64, wipe } from "../../shared/bytes.js";
 import { ServiceError } from "../../shared/errors.js";
-import type { DataKeyRequest, DecryptRequest, MessageDecryptRequest, RandomRequest } from "../../shared/wire.js";
+import type { DataKeyRequest, DecryptRequest, RandomRequest } from "../../shared/wire.js";
 import {
-  bytesOf,
   dataKeyRequest,
   decodeUtf8,
   decryptRequest,
-  encryptionContext,
-  MAX_MESSAGE_REQUEST_BYTES,
   MAX_REQUEST_BYTES,
-  messageDecryptRequest,
   parseJson,
   randomRequest,
 } from "../../shared/wire.js";
 import type { Decryption, DecryptionOptions } from "./decryption.js";
 import type { Call, Operation } from "./guard.js";
-import { STREAM_TYPE } from "./guard.js";
-import type { RequestFields, RoutedAnswer } from "./route.js";
+import type { RoutedAnswer } from "./route.js";
 import { jsonAnswer } from "./route.js";
 
 export interface OperationsOptions extends Pick<DecryptionOptions, "kms" | "keys" | "health"> {
@@ -42,11 +37,10 @@ export function jsonOperation<T>(name: string, { schema, run, ...rest }: JsonOpe
   };
 }
 
-/** All of them. They throw, besides what shared/wire.ts refuses, the ServiceErrors of `Decryption`. */
+/** Those on keys and random bytes. They throw, besides what shared/wire.ts refuses, the ServiceErrors of `Decryption`. */
 export function createOperations(options: OperationsOptions): Operation[] {
   const { decryption } = options;
   const withKey = { resource: "Key", maxBodyBytes: MAX_REQUEST_BYTES } as const;
-  const message = { ...withKey, maxBodyBytes: MAX_MESSAGE_REQUEST_BYTES };
   return [
     jsonOperation("decrypt", {
       ...withKey,
@@ -63,14 +57,6 @@ export function createOperations(options: OperationsOptions): Operation[] {
       schema: randomRequest,
       run: (request, call) => random(options, request, call),
     }),
-    {
-      ...jsonOperation("messages/decrypt", {
-        ...message,
-        schema: messageDecryptRequest,
-        run: (request, call) => decryptMessage(decryption, request, call),
-      }),
-      runStream: (body, call, fields) => decryptStream(decryption, body, { call, fields }),
-    },
   ];
 }
 
@@ -106,38 +92,8 @@ async function random({ kms, health }: OperationsOptions, { numberOfBytes }: Ran
   return jsonAnswer({ random: taken(present(answer.Plaintext)) });
 }
 
-async function decryptMessage(decryption: Decryption, request: MessageDecryptRequest, call: Call) {
-  const opened = await decryption.message(bytesOf(request.message), request.encryptionContext ?? {}, call);
-  return jsonAnswer({ plaintext: taken(opened.plaintext), encryptionContext: opened.encryptionContext });
-}
-
-/** The same with bytes in and out; what would be in the JSON besides is in the field `encryption-context`, both ways. */
-async function decryptStream(
-  decryption: Decryption,
-  body: AsyncIterable<Uint8Array>,
-  { call, fields }: { readonly call: Call; readonly fields: RequestFields },
-): Promise<RoutedAnswer> {
-  const opening = await decryption.messageStream(body, parseContextField(fields.encryptionContext), call);
-  return {
-    contentType: STREAM_TYPE,
-    body: opening.plaintext,
-    keyArn: undefined,
-    fields: { "encryption-context": toBase64(utf8(JSON.stringify(opening.encryptionContext))) },
-  };
-}
-
-/** Base64 of a JSON object of strings; absent it is empty. */
-function parseContextField(field: string | undefined): Readonly<Record<string, string>> {
-  if (field === undefined) return {};
-  const bytes = fromBase64(field);
-  if (bytes === undefined) {
-    throw new ServiceError("ERR_MESSAGE_MALFORMED", "the field encryption-context: expected canonical base64 of JSON");
-  }
-  return parseJson(encryptionContext, decodeUtf8(bytes), "ERR_MESSAGE_MALFORMED");
-}
-
 /** Base64 of a secret, which is wiped. */
-function taken(secret: Uint8Array): string {
+export function taken(secret: Uint8Array): string {
   const text = toBase64(secret);
   wipe(secret);
   return text;

@@ -14,6 +14,8 @@ export interface RequestFields {
   readonly contentType: string;
   /** `encryption-context`, for bodies that are no JSON. */
   readonly encryptionContext: string | undefined;
+  /** `message-options`, likewise. */
+  readonly messageOptions: string | undefined;
 }
 
 export interface RoutedRequest {

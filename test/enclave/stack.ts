@@ -200,7 +200,15 @@ export async function startStack(kms: Kms, changes: StackChanges = {}): Promise<
 const tlsOf = ({ tls }: StackChanges): Json =>
   tls === undefined ? {} : { tls: tls === true ? { certificate: "generated" } : tls };
 
-const OPERATIONS = ["decrypt", "data-keys", "random", "messages/decrypt"];
+const OPERATIONS = [
+  "decrypt",
+  "data-keys",
+  "random",
+  "messages/decrypt",
+  "messages/encrypt",
+  "messages/re-encrypt",
+  "caches/wipe",
+];
 
 export const configurationOf = ({ simulation, keyArn, issuer }: Kms, changes: StackChanges = {}): Json => ({
   version: 1,

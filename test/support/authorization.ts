@@ -21,8 +21,8 @@ export function schemaFor({
 entity Alias;
 entity Key in [Alias];
 entity Enclave;
-action ${actions(["decrypt", "data-keys", "messages/decrypt", ...keyed])} appliesTo { principal: Caller, resource: Key, context: ${context} };
-action ${actions(["random", ...keyless])} appliesTo { principal: Caller, resource: Enclave, context: ${context} };
+action ${actions(["decrypt", "data-keys", "messages/decrypt", "messages/encrypt", "messages/re-encrypt", ...keyed])} appliesTo { principal: Caller, resource: Key, context: ${context} };
+action ${actions(["random", "caches/wipe", ...keyless])} appliesTo { principal: Caller, resource: Enclave, context: ${context} };
 `;
 }
 

@@ -54,7 +54,7 @@ const kmsCalls = (): string[] => kms.simulation.kms.auditLog.records.map(({ even
 
 describe("a function", () => {
   it("gets the plaintext, its context, the caller and an input, and answers with its output", async () => {
-    const calls: Omit<FunctionCall<unknown>, "kms" | "signal">[] = [];
+    const calls: Omit<FunctionCall<unknown>, "kms" | "messages" | "signal">[] = [];
     const fn = score(({ plaintext, encryptionContext, principal, input }) => {
       calls.push({ plaintext: new Uint8Array(plaintext), encryptionContext, principal, input });
       return { length: plaintext.length };

@@ -53,6 +53,7 @@ function setUp({ authenticate, proof, decision = ALLOWED, limits, run, runStream
     },
     budgets,
     policies: {
+      classOf: () => "somebody",
       decide: () => {
         steps.push("decision");
         return decision;
@@ -85,9 +86,11 @@ function setUp({ authenticate, proof, decision = ALLOWED, limits, run, runStream
   return { steps, clock, log, budgets, route, serve, isFree };
 }
 
+const NO_FIELDS = { encryptionContext: undefined, messageOptions: undefined };
+
 const requestOf = (steps: string[], changes: Partial<RoutedRequest>): RoutedRequest => ({
   ...{ channel: "sealed", requestId: "r-1", method: "POST", path: "/v1/decrypt", query: new URLSearchParams() },
-  fields: { authorization: "Bearer x", dpop: undefined, contentType: "application/json", encryptionContext: undefined },
+  fields: { authorization: "Bearer x", dpop: undefined, contentType: "application/json", ...NO_FIELDS },
   body: {
     whole: async () => {
       steps.push("body");
@@ -108,7 +111,7 @@ const failing = (code: ErrorCode) => (): never => {
 };
 
 const fieldsOf = (contentType: string): Pick<RoutedRequest, "fields"> => ({
-  fields: { authorization: "Bearer x", dpop: undefined, contentType, encryptionContext: undefined },
+  fields: { authorization: "Bearer x", dpop: undefined, contentType, ...NO_FIELDS },
 });
 
 async function* oneOf(part: Uint8Array) {
@@ -201,6 +204,7 @@ describe("decisions", () => {
       authenticator: { authenticate: async () => ({ principal: PRINCIPAL, takeProof: () => undefined }) },
       budgets: new Budgets(LIMITS, clock),
       policies: {
+        classOf: () => "somebody",
         decide: (question) => {
           asked.push(question);
           return ALLOWED;

@@ -1,16 +1,16 @@
 /** AWS Encryption SDK messages, made by the SDK and opened through an attested client. */
 import { describe, expect, it, vi } from "vitest";
-import { attestKms } from "../../../enclave/index.js";
-import type { OpenMessageOptions } from "../../../enclave/kms/messages.js";
-import { MessageOpener } from "../../../enclave/kms/messages.js";
+import type { OpenMessageOptions } from "../../../enclave/messages/messages.js";
 import { concatBytes, utf8 } from "../../../shared/bytes.js";
 import { ServiceError } from "../../../shared/errors.js";
 import { EsdkTable, SUITE } from "../esdk.js";
 import type { Json, KmsCall } from "../fakes.js";
-import { FOREIGN_KEY_ARN, fakeKms, KEY_ARN, OTHER_KEY_ARN, testKeys, testRecipient } from "../fakes.js";
+import { FOREIGN_KEY_ARN, fakeKms, KEY_ARN, OTHER_KEY_ARN, testRecipient } from "../fakes.js";
+import { messagesOver } from "./messages.js";
 
 const PLAINTEXT = utf8("a secret that is longer than one frame of the message, which holds 64 bytes, by a good deal");
 const CONTEXT = { tenant: "a", purpose: "test" };
+const CALLER = { principalClass: "somebody" };
 
 const permitted = (): void => undefined;
 const denied = (): never => {
@@ -24,20 +24,16 @@ function setUp(answer?: (call: KmsCall, genuine: () => Json) => Json) {
     const genuine = () => table.answer(recipient, call);
     return answer ? answer(call, genuine) : genuine();
   });
-  const opener = new MessageOpener({
-    client: attestKms(kms.client, recipient),
-    keys: testKeys(),
-    maxEncryptedDataKeys: 2,
-  });
+  const opener = messagesOver(kms, recipient);
   const open = (
     message: Uint8Array,
     expectedContext: OpenMessageOptions["expectedContext"] = {},
     authorize = permitted,
-  ) => opener.open(message, { expectedContext, authorize });
+  ) => opener.open(message, { ...CALLER, expectedContext, authorize });
   return { table, recipient, kms, open, opener };
 }
 
-describe("MessageOpener", () => {
+describe("Messages.open", () => {
   it.each([
     ["committed", SUITE.committed],
     ["committed and signed", SUITE.committedSigned],
@@ -161,7 +157,7 @@ describe("who may have a message opened", () => {
     const authorize: OpenMessageOptions["authorize"] = ({ arn }, context) => void asked.push([arn, context]);
     const keyIds = [KEY_ARN, OTHER_KEY_ARN];
     const message = await table.message(PLAINTEXT, { keyIds, context: CONTEXT, suite: SUITE.committedSigned });
-    await opener.open(message, { expectedContext: {}, authorize });
+    await opener.open(message, { ...CALLER, expectedContext: {}, authorize });
     // The pair that the SDK adds for the signature is in the message, and in nobody's policy.
     expect(asked).toEqual([
       [KEY_ARN, CONTEXT],
@@ -180,7 +176,7 @@ describe("who may have a message opened", () => {
     const { table, opener, kms } = setUp();
     const message = await table.message(PLAINTEXT, { keyIds: [KEY_ARN, OTHER_KEY_ARN] });
     const authorize: OpenMessageOptions["authorize"] = ({ arn }) => (arn === KEY_ARN ? denied() : undefined);
-    await expect(opener.open(message, { expectedContext: {}, authorize })).resolves.toMatchObject({
+    await expect(opener.open(message, { ...CALLER, expectedContext: {}, authorize })).resolves.toMatchObject({
       plaintext: PLAINTEXT,
     });
     expect(kms.calls.map(({ body }) => body.KeyId)).toEqual([OTHER_KEY_ARN]);
@@ -188,7 +184,7 @@ describe("who may have a message opened", () => {
 });
 
 describe("a message as a stream", () => {
-  const options = { expectedContext: {}, authorize: permitted };
+  const options = { ...CALLER, expectedContext: {}, authorize: permitted };
   const inParts = (message: Uint8Array, size = 50) =>
     (async function* () {
       for (let at = 0; at < message.length; at += size) yield message.subarray(at, at + size);

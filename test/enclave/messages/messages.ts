@@ -1,0 +1,27 @@
+/** Messages over a fake KMS, attested. */
+
+import { kmsCalls } from "../../../enclave/data-keys/kms-calls.js";
+import { KmsDataKeys } from "../../../enclave/data-keys/kms-data-keys.js";
+import type { DataKeySource } from "../../../enclave/data-keys/source.js";
+import { KmsHealth } from "../../../enclave/health.js";
+import { attestKms } from "../../../enclave/index.js";
+import type { MessagesOptions } from "../../../enclave/messages/messages.js";
+import { Messages } from "../../../enclave/messages/messages.js";
+import type { fakeKms, TestRecipient } from "../fakes.js";
+import { TestClock, testKeys } from "../fakes.js";
+
+/** The attested calls of one request. */
+export function callsOver(kms: ReturnType<typeof fakeKms>, recipient: TestRecipient): MessagesOptions["kms"] {
+  const client = attestKms(kms.client, recipient);
+  return kmsCalls({ opening: client, making: () => client, health: new KmsHealth(new TestClock()) });
+}
+
+export function messagesOver(
+  kms: ReturnType<typeof fakeKms>,
+  recipient: TestRecipient,
+  changes: Partial<MessagesOptions> = {},
+): Messages {
+  const dataKeys: DataKeySource = new KmsDataKeys(testKeys());
+  const settings = { maxEncryptedDataKeys: 2, requiredPairs: [], tenantPair: "tenant" };
+  return new Messages({ dataKeys, kms: callsOver(kms, recipient), ...settings, ...changes });
+}
