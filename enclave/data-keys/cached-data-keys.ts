@@ -66,6 +66,7 @@ export class CachedDataKeys implements DataKeySource {
   }
 
   encryptMaterials(request: EncryptionRequest, use: DataKeyUse): Promise<NodeEncryptionMaterial> {
+    if (request.plaintextLength === undefined) return this.#source.encryptMaterials(request, use); // a stream
     const turn = digestOf(use.partition, request, []);
     return this.#turns.run(turn, () => this.#manager(use).getEncryptionMaterials(request), use.signal);
   }

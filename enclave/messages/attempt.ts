@@ -7,17 +7,18 @@ import { ServiceError } from "../../shared/errors.js";
 import type { DataKeyKms } from "../data-keys/source.js";
 
 export class Attempt {
-  /** KMS, whose refusals are noted. */
+  /** KMS, whose refusals are noted until it answers: a key that is refused may be followed by one that is not. */
   readonly kms: DataKeyKms;
   /** Whether a header was read that is of the format. */
   headerParsed = false;
   #reason: unknown;
+  #refusal: unknown;
 
   constructor({ decrypt, encrypt, generateDataKey }: DataKeyKms) {
     this.kms = {
-      decrypt: (request) => this.noting(() => decrypt(request)),
-      encrypt: (request) => this.noting(() => encrypt(request)),
-      generateDataKey: (request) => this.noting(() => generateDataKey(request)),
+      decrypt: (request) => this.#asking(() => decrypt(request)),
+      encrypt: (request) => this.#asking(() => encrypt(request)),
+      generateDataKey: (request) => this.#asking(() => generateDataKey(request)),
     };
   }
 
@@ -26,12 +27,12 @@ export class Attempt {
     this.#reason ??= reason;
   }
 
-  /** Runs a step; what it throws is why the attempt ends. The last one counts: a key that refuses may be followed by one that does not. */
-  async noting<T>(step: () => T | Promise<T>): Promise<T> {
+  /** Runs a check; what it throws is why the attempt ends. */
+  noting<T>(check: () => T): T {
     try {
-      return await step();
+      return check();
     } catch (error) {
-      this.#reason = error;
+      this.note(error);
       throw error;
     }
   }
@@ -41,14 +42,29 @@ export class Attempt {
     try {
       return await step();
     } catch (error) {
-      if (error instanceof ServiceError) this.#reason = error;
+      if (error instanceof ServiceError) this.note(error);
       throw error;
     }
   }
 
+  async #asking<T>(call: () => Promise<T>): Promise<T> {
+    try {
+      const answer = await call();
+      this.#refusal = undefined;
+      return answer;
+    } catch (error) {
+      this.#refusal = error;
+      throw error;
+    }
+  }
+
+  get #failure(): unknown {
+    return this.#reason ?? this.#refusal;
+  }
+
   /** Why a message was not opened. */
   openingFailure(): unknown {
-    if (this.#reason !== undefined) return this.#reason;
+    if (this.#failure !== undefined) return this.#failure;
     if (!this.headerParsed) {
       return new ServiceError("ERR_MESSAGE_MALFORMED", "expected an AWS Encryption SDK message with key commitment");
     }
@@ -57,6 +73,6 @@ export class Attempt {
 
   /** Why a message was not made. @param error what the SDK threw, for a failure that nobody noted. */
   makingFailure(error: unknown): unknown {
-    return this.#reason ?? new ServiceError("ERR_INTERNAL", "the message could not be made", { cause: error });
+    return this.#failure ?? new ServiceError("ERR_INTERNAL", "the message could not be made", { cause: error });
   }
 }

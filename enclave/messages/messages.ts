@@ -162,17 +162,12 @@ export class Messages {
     return { encryptionContext, message: output };
   }
 
-  /** Overwrites all keys that are kept. */
-  wipe(): void {
-    this.#options.dataKeys.wipe();
-  }
-
   #opening(attempt: Attempt, options: OpenMessageOptions): NodeMaterialsManager {
     return {
       getEncryptionMaterials: noSuchUse,
       decryptMaterials: async (request) => {
         attempt.headerParsed = true;
-        const keys = await attempt.noting(() => this.#usableKeys(request, options));
+        const keys = attempt.noting(() => this.#usableKeys(request, options));
         const use = this.#use(attempt, options, { keys, encryptionContext: request.encryptionContext });
         return attempt.within(() => this.#options.dataKeys.decryptMaterials(request, use));
       },
