@@ -163,6 +163,16 @@ export declare const CommitmentPolicy: {
   readonly FORBID_ENCRYPT_ALLOW_DECRYPT: "FORBID_ENCRYPT_ALLOW_DECRYPT";
 };
 
+/** Wraps data keys under an AES key in memory: for tests. */
+export declare class RawAesKeyringNode extends KeyringNode {
+  constructor(options: {
+    keyNamespace: string;
+    keyName: string;
+    unencryptedMasterKey: Uint8Array;
+    wrappingSuite: number;
+  });
+}
+
 export interface MessageHeader {
   readonly encryptionContext: EncryptionContext;
 }
