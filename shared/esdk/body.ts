@@ -9,7 +9,6 @@
  * Nothing is decrypted and nothing verified here.
  */
 import type { ByteReader } from "../byte-reader.js";
-import { encodeUint } from "../byte-writer.js";
 import { concatBytes, utf8 } from "../bytes.js";
 import { malformed, readBlock, readerOf } from "./fields.js";
 import type { MessageHeader, ReadOptions } from "./header.js";
@@ -94,12 +93,17 @@ const CONTENT: Readonly<Record<PartKind, Uint8Array>> = {
   unframed: utf8("AWSKMSEncryptionClient Single Block"),
 };
 
+const SEQUENCE_NUMBER_BYTES = 4;
+const LENGTH_BYTES = 8;
+
 /** What the tag of a part authenticates besides its content: the message, the kind of part, its number and its length. */
 export function bodyAad(
   messageId: Uint8Array,
   { kind, sequenceNumber, ciphertext }: Pick<BodyPart, "kind" | "sequenceNumber" | "ciphertext">,
 ): Uint8Array<ArrayBuffer> {
-  const { length } = ciphertext;
-  const uint64 = [encodeUint(Math.floor(length / 2 ** 32), 4), encodeUint(length % 2 ** 32, 4)] as const;
-  return concatBytes(messageId, CONTENT[kind], encodeUint(sequenceNumber, 4), ...uint64);
+  const aad = concatBytes(messageId, CONTENT[kind], new Uint8Array(SEQUENCE_NUMBER_BYTES + LENGTH_BYTES));
+  const numbers = new DataView(aad.buffer, aad.length - SEQUENCE_NUMBER_BYTES - LENGTH_BYTES);
+  numbers.setUint32(0, sequenceNumber);
+  numbers.setBigUint64(SEQUENCE_NUMBER_BYTES, BigInt(ciphertext.length));
+  return aad;
 }
