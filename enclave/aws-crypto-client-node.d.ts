@@ -170,6 +170,8 @@ export declare class RawAesKeyringNode extends KeyringNode {
     keyName: string;
     unencryptedMasterKey: Uint8Array;
     wrappingSuite: number;
+    /** Whether the pairs that it authenticates are sorted as in the header, or by UTF-16 code units. */
+    utf8Sorting: boolean;
   });
 }
 

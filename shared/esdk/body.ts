@@ -96,14 +96,20 @@ const CONTENT: Readonly<Record<PartKind, Uint8Array>> = {
 const SEQUENCE_NUMBER_BYTES = 4;
 const LENGTH_BYTES = 8;
 
+export interface PartPlace {
+  readonly kind: PartKind;
+  readonly sequenceNumber: number;
+  readonly contentLength: number;
+}
+
 /** What the tag of a part authenticates besides its content: the message, the kind of part, its number and its length. */
 export function bodyAad(
   messageId: Uint8Array,
-  { kind, sequenceNumber, ciphertext }: Pick<BodyPart, "kind" | "sequenceNumber" | "ciphertext">,
+  { kind, sequenceNumber, contentLength }: PartPlace,
 ): Uint8Array<ArrayBuffer> {
   const aad = concatBytes(messageId, CONTENT[kind], new Uint8Array(SEQUENCE_NUMBER_BYTES + LENGTH_BYTES));
   const numbers = new DataView(aad.buffer, aad.length - SEQUENCE_NUMBER_BYTES - LENGTH_BYTES);
   numbers.setUint32(0, sequenceNumber);
-  numbers.setBigUint64(SEQUENCE_NUMBER_BYTES, BigInt(ciphertext.length));
+  numbers.setBigUint64(SEQUENCE_NUMBER_BYTES, BigInt(contentLength));
   return aad;
 }

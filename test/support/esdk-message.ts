@@ -3,12 +3,14 @@
  * here and authenticated with the data key, so that a wrong field is the only thing wrong (and for unframed bodies, which the
  * SDK for JavaScript reads and does not write).
  */
-import { createCipheriv, hkdfSync, randomBytes } from "node:crypto";
+import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from "node:crypto";
 import type { EncryptionContext } from "@aws-crypto/client-node";
 import { buildClient, CommitmentPolicy, RawAesKeyringNode } from "@aws-crypto/client-node";
 import { encodeUint } from "../../shared/byte-writer.js";
 import { concatBytes, utf8 } from "../../shared/bytes.js";
 import type { PartKind } from "../../shared/esdk/body.js";
+import { readBlock, readerOf } from "../../shared/esdk/fields.js";
+import { readHeader } from "../../shared/esdk/header.js";
 
 /** AES-256-GCM with a 12-byte IV and a 16-byte tag: the SDK counts its wrapping suites with the message suites. */
 const WRAPPING_SUITE = 0x0078;
@@ -24,6 +26,7 @@ export const rawKeyring = (keyName = KEY_NAME): RawAesKeyringNode =>
     keyName,
     unencryptedMasterKey: new Uint8Array(WRAPPING_KEY),
     wrappingSuite: WRAPPING_SUITE,
+    utf8Sorting: true,
   });
 
 export const isCommitted = (suite: number): boolean => suite >= 0x0400;
@@ -72,10 +75,12 @@ export interface MessageFields {
   readonly reserved?: number;
   readonly ivLength?: number;
   readonly frameLength?: number;
+  readonly commitment?: Uint8Array;
   readonly parts?: readonly Part[];
   readonly after?: Uint8Array;
 }
 
+/** What `writeMessage` uses. */
 export const DATA_KEY = new Uint8Array(32).fill(0x22);
 
 /** `bytes` behind their length of 2 bytes. */
@@ -92,12 +97,29 @@ export function contextField(...pairs: readonly (readonly [Uint8Array, Uint8Arra
 export const dataKeyField = (provider: string, info: Uint8Array, ciphertext: Uint8Array): Uint8Array<ArrayBuffer> =>
   concatBytes(block(utf8(provider)), block(info), block(ciphertext));
 
-/** What the raw AES keyring writes for DATA_KEY, under an empty encryption context. */
-export function wrappedDataKey(dataKey: Uint8Array = DATA_KEY): Uint8Array<ArrayBuffer> {
+/** What the raw AES keyring writes for `dataKey` under the pairs of a field of encryption context. */
+function wrappedDataKey(dataKey: Uint8Array, context: Uint8Array): Uint8Array<ArrayBuffer> {
   const iv = randomBytes(12);
   const info = concatBytes(utf8(KEY_NAME), encodeUint(128, 4), encodeUint(12, 4), iv);
-  const { ciphertext, tag } = encrypt(WRAPPING_KEY, { iv, aad: new Uint8Array(), plaintext: dataKey });
+  const { ciphertext, tag } = encrypt(WRAPPING_KEY, { iv, aad: context.subarray(2), plaintext: dataKey });
   return dataKeyField(NAMESPACE, info, concatBytes(ciphertext, tag));
+}
+
+/** Version, suite and message id, before the length of the encryption context. */
+const BEFORE_CONTEXT_BYTES = { 1: 20, 2: 35 } as const;
+
+/** The data key of a message that `sdkMessage` made. */
+export function dataKeyOf(message: Uint8Array): Uint8Array<ArrayBuffer> {
+  const {
+    encryptedDataKeys: [wrapped],
+    version,
+  } = readHeader(message, { maxEncryptedDataKeys: 1 });
+  if (wrapped === undefined) throw new TypeError("expected a data key");
+  const context = readerOf(message.subarray(BEFORE_CONTEXT_BYTES[version]));
+  const tagStart = wrapped.ciphertext.length - 16;
+  const decipher = createDecipheriv("aes-256-gcm", WRAPPING_KEY, wrapped.providerInfo.subarray(-12));
+  decipher.setAAD(readBlock(context)).setAuthTag(wrapped.ciphertext.subarray(tagStart));
+  return concatBytes(decipher.update(wrapped.ciphertext.subarray(0, tagStart)), decipher.final());
 }
 
 export function writeMessage(fields: MessageFields = {}): Uint8Array<ArrayBuffer> {
@@ -105,7 +127,7 @@ export function writeMessage(fields: MessageFields = {}): Uint8Array<ArrayBuffer
   const messageId = fields.messageId ?? randomBytes(suite === 0x0478 ? 32 : 16);
   const { key, commitment } = deriveKeys(suite, dataKey, messageId);
   const { parts = [{ kind: "finalFrame", sequenceNumber: 1, plaintext: utf8("plaintext") }], after } = fields;
-  const header = headerOf({ ...fields, suite, messageId }, commitment);
+  const header = headerOf({ ...fields, suite, messageId }, fields.commitment ?? commitment);
   const iv = new Uint8Array(12);
   const { tag } = encrypt(key, { iv, aad: header, plaintext: new Uint8Array() });
   const authentication = suite === 0x0478 ? tag : concatBytes(iv, tag);
@@ -119,7 +141,8 @@ function headerOf(fields: MessageFields & { suite: number; messageId: Uint8Array
   const first = version === 1 ? [encodeUint(version, 1), encodeUint(type, 1)] : [encodeUint(version, 1)];
   const unused = suite === 0x0478 ? [] : [encodeUint(reserved, 4), encodeUint(ivLength, 1)];
   const context = fields.context ?? contextField();
-  const dataKeys = fields.encryptedDataKeys ?? concatBytes(encodeUint(1, 2), wrappedDataKey(fields.dataKey));
+  const wrapped = () => wrappedDataKey(fields.dataKey ?? DATA_KEY, context);
+  const dataKeys = fields.encryptedDataKeys ?? concatBytes(encodeUint(1, 2), wrapped());
   const lists = concatBytes(encodeUint(suiteField, 2), messageId, context, dataKeys);
   const content = concatBytes(encodeUint(contentType, 1), ...unused, encodeUint(frameLength, 4));
   return concatBytes(...first, lists, content, commitment);
