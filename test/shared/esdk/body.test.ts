@@ -7,7 +7,14 @@ import { ServiceError } from "../../../shared/errors.js";
 import type { Message } from "../../../shared/esdk/body.js";
 import { bodyAad, readMessage } from "../../../shared/esdk/body.js";
 import type { MessageFields, Part } from "../../support/esdk-message.js";
-import { contextField, rawKeyring, sdkFor, sdkMessage, writeMessage } from "../../support/esdk-message.js";
+import {
+  contextField,
+  dataKeyField,
+  rawKeyring,
+  sdkFor,
+  sdkMessage,
+  writeMessage,
+} from "../../support/esdk-message.js";
 import { hex } from "../../support/hex.js";
 import { mutated, randomBytes } from "../../support/mutate.js";
 
@@ -204,6 +211,27 @@ function readOrRefuse(bytes: Uint8Array): Message | undefined {
     throw error;
   }
 }
+
+describe("what is refused although the SDK for JavaScript opens it", () => {
+  const empty = final(1, 0);
+  const ofEmptyContext = () => {
+    const fields = read(writeMessage()).header.encryptedDataKeys.map(({ providerId, providerInfo, ciphertext }) =>
+      dataKeyField(providerId, providerInfo, ciphertext),
+    );
+    return concatBytes(encodeUint(fields.length, 2), ...fields);
+  };
+
+  it.each([
+    ["a byte after the end of an unsigned message", { after: hex("00") }],
+    ["a count of no pairs", { context: hex("00020000"), encryptedDataKeys: ofEmptyContext() }],
+    ["unframed content with a frame length", { ...unframed(9), frameLength: 64 }],
+    ["framed content without a frame length", { frameLength: 0, parts: [empty] }],
+  ] satisfies [string, MessageFields][])("%s", async (_, fields) => {
+    const bytes = writeMessage(fields);
+    expect(() => read(bytes)).toThrowCode("ERR_MESSAGE_MALFORMED");
+    expect(await sdkFor(0x0478).decrypt(rawKeyring(), bytes)).toBeDefined();
+  });
+});
 
 describe("what authenticates a part", () => {
   it("is the message id, the kind, the sequence number and the length (Body AAD reference)", () => {
