@@ -10,8 +10,7 @@ import { toHex } from "../bytes.js";
 import { malformed, readBlock, readText, textOf } from "./fields.js";
 import { TAG_BYTES } from "./suites.js";
 
-export const AWS_KMS_PROVIDER = "aws-kms";
-export const BRANCH_KEY_PROVIDER = "aws-kms-hierarchy";
+const BRANCH_KEY_PROVIDER = "aws-kms-hierarchy";
 
 export interface EncryptedDataKey {
   readonly providerId: string;
