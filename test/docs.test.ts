@@ -90,7 +90,9 @@ describe("README.md", () => {
     const asTexts = { schema: authorization.schema.join("\n"), policies: authorization.policies.join("\n") };
     const noneLoggable = { loggable: { encryptionContext: [] } };
     expect(withDefaults).toEqual({ ...shown, authorization: { ...authorization, ...asTexts, ...noneLoggable } });
-    expect([recipient, limits, channels, messages, loggable, budgets, skewSeconds, maxTokenAgeSeconds]).not.toContain(undefined);
+    expect([recipient, limits, channels, messages, loggable, budgets, skewSeconds, maxTokenAgeSeconds]).not.toContain(
+      undefined,
+    );
   });
 
   it("shows policies that validate, and permit what they say", () => {
