@@ -1,6 +1,7 @@
 /**
  * Values that are kept for a while, and never more than so many: the one that was not used for longest leaves first. Ages are
- * measured on the monotonic clock (PITFALLS 12). Whatever leaves is disposed of, also when nobody asks for it any more.
+ * measured on the monotonic clock (PITFALLS 12). Whatever leaves is disposed of, also when nobody asks for it any more, and then
+ * no more than a second after its time.
  */
 import type { Clock } from "./clock.js";
 
@@ -18,7 +19,7 @@ interface Entry<V> {
   readonly untilMs: number;
 }
 
-/** Between two looks for what has grown too old. */
+/** Between two looks for what has grown too old, or to the first. */
 const MIN_SWEEP_MS = 1_000;
 
 export class ExpiringCache<V> {
@@ -26,6 +27,8 @@ export class ExpiringCache<V> {
   /** In the order of their last use. */
   readonly #entries = new Map<string, Entry<V>>();
   #cancelSweep: (() => void) | undefined;
+  /** When the next look is. */
+  #sweepAtMs = Number.POSITIVE_INFINITY;
 
   constructor(options: ExpiringCacheOptions<V>) {
     this.#options = options;
@@ -57,8 +60,9 @@ export class ExpiringCache<V> {
       if (this.#entries.size < capacity) break;
       this.delete(oldest);
     }
-    this.#entries.set(key, { value, untilMs: clock.monotonicMs() + Math.min(maxAgeMs, this.#options.maxAgeMs) });
-    this.#sweepLater();
+    const untilMs = clock.monotonicMs() + Math.min(maxAgeMs, this.#options.maxAgeMs);
+    this.#entries.set(key, { value, untilMs });
+    this.#sweepAt(untilMs);
   }
 
   delete(key: string): void {
@@ -72,19 +76,31 @@ export class ExpiringCache<V> {
   clear(): void {
     for (const key of [...this.#entries.keys()]) this.delete(key);
     this.#cancelSweep?.();
-    this.#cancelSweep = undefined;
+    this.#sweepAtMs = Number.POSITIVE_INFINITY;
   }
 
   #isOld({ untilMs }: Entry<V>): boolean {
     return this.#options.clock.monotonicMs() >= untilMs;
   }
 
-  #sweepLater(): void {
-    const { clock, maxAgeMs } = this.#options;
-    this.#cancelSweep ??= clock.after(Math.max(maxAgeMs, MIN_SWEEP_MS), () => {
-      this.#cancelSweep = undefined;
-      for (const [key, entry] of [...this.#entries]) if (this.#isOld(entry)) this.delete(key);
-      if (this.#entries.size > 0) this.#sweepLater();
-    });
+  /** Looks then, unless it looks sooner. */
+  #sweepAt(untilMs: number): void {
+    const { clock } = this.#options;
+    const delayMs = Math.max(untilMs - clock.monotonicMs(), MIN_SWEEP_MS);
+    const atMs = clock.monotonicMs() + delayMs;
+    if (atMs >= this.#sweepAtMs) return;
+    this.#cancelSweep?.();
+    this.#sweepAtMs = atMs;
+    this.#cancelSweep = clock.after(delayMs, () => this.#sweep());
+  }
+
+  #sweep(): void {
+    this.#sweepAtMs = Number.POSITIVE_INFINITY;
+    let nextMs = Number.POSITIVE_INFINITY;
+    for (const [key, entry] of [...this.#entries]) {
+      if (this.#isOld(entry)) this.delete(key);
+      else nextMs = Math.min(nextMs, entry.untilMs);
+    }
+    if (this.#entries.size > 0) this.#sweepAt(nextMs);
   }
 }
