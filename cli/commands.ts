@@ -57,6 +57,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./parent.js")).parent,
   },
   {
+    name: "branch-keys",
+    summary: "make, list and remove the branch keys of tenants",
+    load: async () => (await import("./branch-keys.js")).branchKeys,
+  },
+  {
     name: "kms",
     summary: "a simulated AWS KMS and instance metadata service",
     load: async () => (await import("./kms.js")).kms,

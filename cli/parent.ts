@@ -1,9 +1,11 @@
 /** `nitro-decrypt parent`: the service on the parent instance. */
+import { resolve } from "node:path";
 import { KMSClient } from "@aws-sdk/client-kms";
-import type { TlsCertificateSource, TlsOptions } from "../parent/index.js";
+import type { BranchKeyStore, TlsCertificateSource, TlsOptions } from "../parent/index.js";
 import { createParent } from "../parent/index.js";
 import { formatHostPort } from "../parent/listen.js";
 import { ANY_CID, formatAddress, PORTS } from "../shared/address.js";
+import { dynamoClient } from "./branch-keys/dynamo-client.js";
 import type { Io } from "./command.js";
 import { CommandFailure, defineCommand } from "./command.js";
 import type { OptionValues } from "./options.js";
@@ -36,6 +38,11 @@ ${ENCLAVES_USAGE}  --listen HOST:PORT      where clients find the HTTP API; port
   --tls-key FILE          its private key (PKCS #8 DER) as encrypted by AWS KMS, binary or base64. Both files are read
                           anew each time
   --gateway REGION        also make KMS calls in this Region for an enclave whose configuration says "gateway"
+  --branch-keys-table NAME
+                          read the enclave's branch keys from this DynamoDB table; its Region is that of the AWS SDK's
+                          configuration (AWS_REGION)
+  --branch-keys-folder PATH
+                          read them from this folder instead, which stands for the table of --branch-keys-table
 ${SERVICE_USAGE}`;
 
 const OPTIONS = {
@@ -48,6 +55,8 @@ const OPTIONS = {
   allow: { type: "string", multiple: true },
   "max-connections": { type: "string", default: "256" },
   gateway: { type: "string" },
+  "branch-keys-table": { type: "string" },
+  "branch-keys-folder": { type: "string" },
   "request-deadline": { type: "string", default: "30" },
   "allow-origin": { type: "string", multiple: true },
   "tls-listen": { type: "string" },
@@ -80,6 +89,7 @@ export const parent = defineCommand({
       tls: tlsOf(options),
       tlsCertificate: await tlsCertificateOf(options, io),
       gateway: gateway === undefined ? undefined : { client: new KMSClient({ region: gateway }) },
+      branchKeys: await branchKeysOf(options, io),
       limits: { enclaveDeadlineMs: 1_000 * parseDeadline(options["request-deadline"]) },
       log: createLogger(io, "parent", options["log-level"]),
     });
@@ -98,6 +108,14 @@ function tlsOf(options: ParentOptionValues): TlsOptions | undefined {
   if (listen === undefined && addresses === undefined) return undefined;
   if (!isOnVsock(options)) required(addresses?.[0], "enclave-tls");
   return { listen: parseHostPort(required(listen, "tls-listen"), "tls-listen"), maxConnections: MAX_TLS_CONNECTIONS };
+}
+
+async function branchKeysOf(options: ParentOptionValues, io: Io): Promise<BranchKeyStore | undefined> {
+  const { "branch-keys-table": name, "branch-keys-folder": folder } = options;
+  if (name === undefined && folder === undefined) return undefined;
+  const table = required(name, "branch-keys-table");
+  if (folder !== undefined) return { kind: "folder", path: resolve(io.cwd, folder), table };
+  return { kind: "dynamodb", client: await dynamoClient(), table };
 }
 
 /** Where an enclave on vsock looks for its parent: any CID that this machine has, at the usual port. */

@@ -7,6 +7,7 @@ import { defaultProvider } from "@aws-sdk/credential-provider-node";
 import type { Logger } from "pino";
 import { pino } from "pino";
 import { createApi } from "./api.js";
+import type { BranchKeyStore } from "./branch-key-store.js";
 import type { CredentialsProvider } from "./credentials.js";
 import { createCredentialsSource } from "./credentials.js";
 import { EnclavePool } from "./enclave-pool.js";
@@ -24,6 +25,7 @@ import { createTlsPassThrough } from "./tls.js";
 import type { TunnelOptions } from "./tunnel.js";
 import { createTunnel } from "./tunnel.js";
 
+export type { BranchKeyStore } from "./branch-key-store.js";
 export type { AwsCredentials, CredentialsProvider } from "./credentials.js";
 export type { DescribeOptions } from "./describe-enclaves.js";
 export { describeEnclaves } from "./describe-enclaves.js";
@@ -49,6 +51,8 @@ export interface ParentOptions {
   readonly tlsCertificate?: TlsCertificateSource | undefined;
   /** Opens the KMS gateway, with the client that makes its calls. */
   readonly gateway?: { readonly client: KMSClient } | undefined;
+  /** Where the enclave's records of branch keys are, if its configuration has them. */
+  readonly branchKeys?: BranchKeyStore | undefined;
   /** The credentials lent to the enclave; the AWS SDK's default chain unless given. */
   readonly credentials?: CredentialsProvider | undefined;
   /** Where the log goes; nowhere unless given. */
@@ -91,9 +95,19 @@ export async function createParent(options: ParentOptions): Promise<Parent> {
     opened.push(enclaves);
     const tunnel = await createTunnel(options.tunnel, { enclaves, limits, log, metrics });
     opened.push(tunnel);
-    const { services: address, gateway, tlsCertificate, allowOrigins } = options;
+    const { services: address, gateway, tlsCertificate, branchKeys, allowOrigins } = options;
     opened.push(
-      await createServices({ address, enclaves, credentials, gateway, tlsCertificate, limits, log, metrics }),
+      await createServices({
+        address,
+        enclaves,
+        credentials,
+        gateway,
+        tlsCertificate,
+        branchKeys,
+        limits,
+        log,
+        metrics,
+      }),
     );
     const tls = options.tls && (await createTlsPassThrough(options.tls, { enclaves, limits, log, metrics }));
     if (tls) opened.push(tls);

@@ -1,7 +1,7 @@
 /**
  * What the parent does for its enclaves, as HTTP at an address of its own: `GET /credentials`; `POST /enclave-state`, where an
  * enclave says how its start went; `POST /kms` where the gateway is configured; `GET /tls-certificate` where there is a
- * certificate to offer, which the enclave judges. Whoever can open the address can ask; on vsock the CIDs of the parent's own enclaves can.
+ * certificate to offer, which the enclave judges; `POST /dynamodb` where there is a key store. Whoever can open the address can ask; on vsock the CIDs of the parent's own enclaves can.
  */
 import type { KMSClient } from "@aws-sdk/client-kms";
 import type { Logger } from "pino";
@@ -10,6 +10,8 @@ import { enclaveState } from "../shared/enclave-state.js";
 import { ServiceError } from "../shared/errors.js";
 import { parseJson } from "../shared/wire.js";
 import { listenAt, peerCidOf } from "../transport/listen.js";
+import type { BranchKeyStore } from "./branch-key-store.js";
+import { callKeyStore } from "./branch-key-store.js";
 import type { CredentialsSource } from "./credentials.js";
 import type { EnclavePool } from "./enclave-pool.js";
 import { callKms } from "./gateway.js";
@@ -35,6 +37,7 @@ export interface ServicesOptions {
   readonly credentials: CredentialsSource;
   readonly gateway?: { readonly client: KMSClient } | undefined;
   readonly tlsCertificate?: TlsCertificateSource | undefined;
+  readonly branchKeys?: BranchKeyStore | undefined;
   readonly limits: ParentLimits;
   readonly log: Logger;
   readonly metrics: ParentMetrics;
@@ -46,7 +49,7 @@ export interface Services {
 
 /** Opens the services. @throws ServiceError ERR_ADDRESS */
 export async function createServices(options: ServicesOptions): Promise<Services> {
-  const { enclaves, credentials, gateway, tlsCertificate, limits, log, metrics } = options;
+  const { enclaves, credentials, gateway, tlsCertificate, branchKeys, limits, log, metrics } = options;
   const http = createHttpApp({
     name: "services",
     limits,
@@ -65,6 +68,9 @@ export async function createServices(options: ServicesOptions): Promise<Services
     http.app.post("/kms", ({ body }) => callKms(gateway.client, textOf(body), limits.awsDeadlineMs));
   }
   if (tlsCertificate) http.app.get("/tls-certificate", () => offerOf(tlsCertificate));
+  if (branchKeys) {
+    http.app.post("/dynamodb", ({ body }) => callKeyStore(branchKeys, textOf(body), limits.awsDeadlineMs));
+  }
   const allowPeer = (cid: number, open: number): boolean => enclaves.allowPeer(cid, open, limits.maxConnections);
   await http.listen((server) => listenAt(server, options.address, { allowPeer }));
   return { close: () => http.close() };
