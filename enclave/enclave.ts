@@ -171,7 +171,7 @@ function createPlatform(options: EnclaveOptions, context: Context, closers: (() 
   );
   const health = new KmsHealth(clock);
   const calls = kmsCalls({ opening: kms.messages, making: () => kms.operations(), health });
-  const dataKeys = createDataKeys({ configuration, kms: calls, clock });
+  const dataKeys = createDataKeys({ configuration, kms: calls, clock, services });
   closers.push(() => dataKeys.wipe());
   const messages = createMessages(configuration, dataKeys);
   const decryption = new Decryption({ kms, messages, keys: configuration.keys, health });

@@ -1,6 +1,9 @@
 /** The source of data keys that the configuration asks for. */
 import type { Clock } from "../clock.js";
 import type { Configuration } from "../configuration.js";
+import type { ServicesClient } from "../kms/services.js";
+import { BranchDataKeys } from "./branch-data-keys.js";
+import { parentBranchKeyStorage } from "./branch-key-storage.js";
 import { CachedDataKeys } from "./cached-data-keys.js";
 import { KmsDataKeys } from "./kms-data-keys.js";
 import { Refusals } from "./refusals.js";
@@ -10,6 +13,8 @@ export interface DataKeysOptions {
   readonly configuration: Pick<Configuration, "messages" | "keys">;
   readonly kms: (signal: AbortSignal | undefined) => DataKeyKms;
   readonly clock: Clock;
+  /** The parent's, where the key store of branch keys is. */
+  readonly services: Pick<ServicesClient, "request">;
 }
 
 export interface DataKeys {
@@ -20,10 +25,10 @@ export interface DataKeys {
   wipe(): void;
 }
 
-export function createDataKeys({ configuration, kms, clock }: DataKeysOptions): DataKeys {
-  const { messages, keys } = configuration;
-  const refusals = new Refusals({ seconds: messages.refusalSeconds, clock });
-  const dataKeys = sourceOf(messages.dataKeys, { source: new KmsDataKeys(keys), clock });
+export function createDataKeys(options: DataKeysOptions): DataKeys {
+  const { configuration, kms, clock } = options;
+  const refusals = new Refusals({ seconds: configuration.messages.refusalSeconds, clock });
+  const dataKeys = sourceOf(options);
   return {
     dataKeys,
     kms: (signal) => refusals.guard(kms(signal)),
@@ -34,11 +39,18 @@ export function createDataKeys({ configuration, kms, clock }: DataKeysOptions): 
   };
 }
 
-function sourceOf(
-  limits: Configuration["messages"]["dataKeys"],
-  { source, clock }: { readonly source: DataKeySource; readonly clock: Clock },
-): DataKeySource {
+function sourceOf({ configuration, clock, services }: DataKeysOptions): DataKeySource {
+  const { messages, keys } = configuration;
+  const { dataKeys: limits, tenantPair, refusalSeconds } = messages;
+  const source = new KmsDataKeys(keys);
   if (limits.kind === "perMessage") return source;
   if (limits.kind === "cached") return new CachedDataKeys({ source, limits, clock });
-  throw new TypeError("createDataKeys: branch keys have no store yet");
+  const { keyId, logicalKeyStoreName, tableName } = limits;
+  const key = keys.resolve(keyId);
+  return new BranchDataKeys({
+    ...{ source, clock, key, logicalKeyStoreName, tenantPair },
+    isKmsKey: (arn) => arn === key.arn,
+    storage: parentBranchKeyStorage(services, tableName),
+    limits: { ...limits, refusalSeconds },
+  });
 }

@@ -2,6 +2,7 @@
  * The enclave's operations on KMS keys: the schemas of shared/wire.ts in, their answers out. Each asks for the key before
  * it uses it. They know nothing of HTTP or of the channel that carries them.
  */
+
 import { GenerateDataKeyCommand, GenerateRandomCommand } from "@aws-sdk/client-kms";
 import type { z } from "zod";
 import { toBase64, wipe } from "../../shared/bytes.js";
@@ -15,6 +16,7 @@ import {
   parseJson,
   randomRequest,
 } from "../../shared/wire.js";
+import { assertNoBranchKeyContext } from "../data-keys/branch-key-record.js";
 import type { Decryption, DecryptionOptions } from "./decryption.js";
 import type { Call, Operation } from "./guard.js";
 import type { RoutedAnswer } from "./route.js";
@@ -67,9 +69,10 @@ async function decrypt(decryption: Decryption, request: DecryptRequest, call: Ca
 
 const DATA_KEY_BYTES = { AES_128: 16, AES_256: 32 } as const;
 
-/** KMS GenerateDataKey. */
+/** KMS GenerateDataKey. @throws ServiceError ERR_ENCRYPTION_CONTEXT (of a branch key) and those of the call. */
 async function dataKey({ kms, keys, health }: OperationsOptions, request: DataKeyRequest, call: Call) {
   const { keySpec: KeySpec, encryptionContext: context = {} } = request;
+  assertNoBranchKeyContext(context);
   const key = keys.resolve(request.keyId);
   call.authorize({ key, encryptionContext: context, bytes: DATA_KEY_BYTES[KeySpec] });
   const client = kms.operations();

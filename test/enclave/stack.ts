@@ -21,6 +21,8 @@ import { NodeHttpHandler } from "@smithy/node-http-handler";
 import { onTestFinished } from "vitest";
 import type { Clock, Enclave, EnclaveFunction } from "../../enclave/index.js";
 import { createEnclave } from "../../enclave/index.js";
+import type { BranchKeyStore } from "../../parent/branch-key-store.js";
+import { callKeyStore } from "../../parent/branch-key-store.js";
 import type { GatewayAnswer } from "../../parent/gateway.js";
 import { callKms } from "../../parent/gateway.js";
 import { utf8 } from "../../shared/bytes.js";
@@ -36,6 +38,7 @@ import { testFolder } from "../support/folder.js";
 import { anyPeer } from "../support/streams.js";
 import type { Json, TestLog } from "./fakes.js";
 import { memoryLog } from "./fakes.js";
+import type { ServiceAnswer } from "./services.js";
 import { fakeServices } from "./services.js";
 
 export const CONTEXT = { tenant: "a" };
@@ -148,6 +151,8 @@ export interface StackChanges {
   readonly tls?: true | Json;
   /** What the parent offers as a renewed certificate; nothing unless given. */
   readonly tlsCertificate?: () => unknown;
+  /** Where the parent finds records of branch keys. */
+  readonly branchKeys?: BranchKeyStore;
   /** What the parent answers for credentials. */
   readonly credentials?: () => Promise<unknown>;
 }
@@ -162,6 +167,7 @@ export async function startStack(kms: Kms, changes: StackChanges = {}): Promise<
       const body = changes.tlsCertificate?.();
       return body === undefined ? { status: 404, body: {} } : { body };
     },
+    "/dynamodb": (call) => keyStoreAnswer(changes.branchKeys, call),
     "/kms": async (call) => {
       gatewayTargets.push(String(call.target));
       return { body: await gatewayCall(simulation, call) };
@@ -228,6 +234,16 @@ export const configurationOf = ({ simulation, keyArn, issuer }: Kms, changes: St
 export async function roleCredentials(simulation: Simulation): Promise<Json> {
   const { accessKeyId, secretAccessKey, sessionToken, expiration } = await simulation.roleCredentials();
   return { accessKeyId, secretAccessKey, sessionToken, expiration: expiration.toISOString() };
+}
+
+/** The parent's end of the key store, failures included. */
+async function keyStoreAnswer(store: BranchKeyStore | undefined, call: Json): Promise<ServiceAnswer> {
+  if (store === undefined) return { status: 404, body: {} };
+  try {
+    return { body: await callKeyStore(store, JSON.stringify(call), 10_000) };
+  } catch (error) {
+    return { status: 503, body: { message: String(error) } };
+  }
 }
 
 /** The parent's end of the gateway, with its role. */
