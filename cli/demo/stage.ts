@@ -84,6 +84,7 @@ export function configurationOf(
   const document = {
     version: 1,
     kms: { region, keys, transport, roots: [caCertificate] },
+    messages: { refusalSeconds: 0 }, // the demo asks for the same message again and again, of parents that differ
     channels: { tls: { certificate: "generated" } },
     authorization: { issuers: [issuer.configuration], schema: SCHEMA, policies: POLICIES },
   };
