@@ -12,7 +12,7 @@ import { ByteReader } from "../byte-reader.js";
 import { encodeUint } from "../byte-writer.js";
 import { concatBytes, copyBytes } from "../bytes.js";
 import { ServiceError } from "../errors.js";
-import type { SymmetricAlgorithms } from "./suites.js";
+import type { Kem, SymmetricAlgorithms } from "./suites.js";
 import { kemOf, SYMMETRIC_ALGORITHMS } from "./suites.js";
 
 export const MAX_KEY_CONFIGURATIONS_BYTES = 4096;
@@ -34,6 +34,8 @@ export interface OhttpKeyPair {
   readonly keys: CryptoKeyPair;
 }
 
+/** Nsk of both KEMs (RFC 9180 §7.1). */
+const MIN_IKM_BYTES = 32;
 /** A KDF and an AEAD identifier. */
 const PAIR_BYTES = 4;
 /** Key and KEM identifiers, a public key of one byte, the length of the algorithms and one pair of them. */
@@ -46,10 +48,28 @@ const malformed = (message: string): ServiceError => new ServiceError("ERR_OHTTP
  * @throws TypeError when the table has no such KEM, or the identifier is not one of 0 to 255.
  */
 export async function generateKeyPair(kemId: number, keyId: number): Promise<OhttpKeyPair> {
+  return keyPairOf(kemId, keyId, (kem) => kem.generateKeyPair());
+}
+
+/**
+ * The key pair that `ikm` gives by DeriveKeyPair (RFC 9180 §7.1.3), else as `generateKeyPair`: whoever has `ikm` has the
+ * private key. It must be uniformly random, of 32 bytes at least, and of this one KEM and use.
+ * @throws TypeError as `generateKeyPair`, and when `ikm` is shorter.
+ */
+export async function deriveKeyPair(kemId: number, keyId: number, ikm: Uint8Array<ArrayBuffer>): Promise<OhttpKeyPair> {
+  if (ikm.length < MIN_IKM_BYTES) throw new TypeError(`expected at least ${MIN_IKM_BYTES} bytes to derive keys from`);
+  return keyPairOf(kemId, keyId, (kem) => kem.deriveKeyPair(ikm));
+}
+
+async function keyPairOf(
+  kemId: number,
+  keyId: number,
+  make: (kem: Kem) => Promise<CryptoKeyPair>,
+): Promise<OhttpKeyPair> {
   const kem = kemOf(kemId);
   if (!kem) throw new TypeError("expected the number of a KEM that sealed requests may use");
   assertKeyId(keyId);
-  const keys = await kem.generateKeyPair();
+  const keys = await make(kem);
   const publicKey = await kem.serializePublicKey(keys.publicKey);
   return { configuration: { keyId, kemId, publicKey, symmetric: SYMMETRIC_ALGORITHMS }, keys };
 }

@@ -7,6 +7,7 @@
  */
 import type { AeadInterface, KdfInterface, KemInterface } from "@hpke/core";
 import { Aes128Gcm, Aes256Gcm, CipherSuite, DhkemP256HkdfSha256, DhkemX25519HkdfSha256, HkdfSha256 } from "@hpke/core";
+import { wipe } from "../bytes.js";
 
 /** IANA "HPKE KEM Identifiers". */
 export const KEM_P256_HKDF_SHA256 = 0x0010;
@@ -21,6 +22,8 @@ interface KemRow {
   readonly create: () => KemInterface;
   /** A key pair whose private key cannot be exported, where the KEM's keys are WebCrypto's own. */
   readonly generateKeyPair: () => Promise<CryptoKeyPair>;
+  /** A private key (PKCS #8 DER) that cannot be exported again. */
+  readonly importPrivateKey: (pkcs8: ArrayBuffer) => Promise<CryptoKey>;
 }
 
 interface KdfRow {
@@ -35,6 +38,7 @@ const KEMS: ReadonlyMap<number, KemRow> = new Map<number, KemRow>([
     {
       create: () => new DhkemX25519HkdfSha256(),
       generateKeyPair: () => crypto.subtle.generateKey({ name: "X25519" }, false, ["deriveBits"]),
+      importPrivateKey: (pkcs8) => crypto.subtle.importKey("pkcs8", pkcs8, { name: "X25519" }, false, ["deriveBits"]),
     },
   ],
   [
@@ -42,6 +46,8 @@ const KEMS: ReadonlyMap<number, KemRow> = new Map<number, KemRow>([
     {
       create: () => new DhkemP256HkdfSha256(),
       generateKeyPair: () => crypto.subtle.generateKey({ name: "ECDH", namedCurve: "P-256" }, false, ["deriveBits"]),
+      importPrivateKey: (pkcs8) =>
+        crypto.subtle.importKey("pkcs8", pkcs8, { name: "ECDH", namedCurve: "P-256" }, false, ["deriveBits"]),
     },
   ],
 ]);
@@ -72,6 +78,8 @@ export interface Kem {
   readonly publicKeyBytes: number;
   readonly encBytes: number;
   readonly generateKeyPair: () => Promise<CryptoKeyPair>;
+  /** RFC 9180 §7.1.3: always the same pair for the same `ikm`, which must be of one use and of Nsk bytes at least. */
+  readonly deriveKeyPair: (ikm: Uint8Array<ArrayBuffer>) => Promise<CryptoKeyPair>;
   readonly serializePublicKey: (key: CryptoKey) => Promise<Uint8Array<ArrayBuffer>>;
 }
 
@@ -84,8 +92,21 @@ export function kemOf(kemId: number): Kem | undefined {
     publicKeyBytes: kem.publicKeySize,
     encBytes: kem.encSize,
     generateKeyPair: row.generateKeyPair,
+    deriveKeyPair: (ikm) => deriveKeyPair(kem, row, ikm),
     serializePublicKey: async (key) => new Uint8Array(await kem.serializePublicKey(key)),
   };
+}
+
+/** The library's private key can be exported; the one that is returned cannot. */
+async function deriveKeyPair(
+  kem: KemInterface,
+  { importPrivateKey }: KemRow,
+  ikm: Uint8Array<ArrayBuffer>,
+): Promise<CryptoKeyPair> {
+  const derived = await kem.deriveKeyPair(ikm);
+  const pkcs8 = await crypto.subtle.exportKey("pkcs8", derived.privateKey);
+  const privateKey = await importPrivateKey(pkcs8).finally(() => wipe(new Uint8Array(pkcs8)));
+  return { privateKey, publicKey: derived.publicKey };
 }
 
 /** One algorithm of each kind, ready for use. */

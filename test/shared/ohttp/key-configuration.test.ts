@@ -4,10 +4,12 @@ import { encodeUint } from "../../../shared/byte-writer.js";
 import { concatBytes, toHex } from "../../../shared/bytes.js";
 import type { KeyConfiguration } from "../../../shared/ohttp/key-configuration.js";
 import {
+  deriveKeyPair,
   encodeKeyConfigurations,
   generateKeyPair,
   parseKeyConfigurations,
 } from "../../../shared/ohttp/key-configuration.js";
+import { openRequest, sealRequest } from "../../../shared/ohttp/request.js";
 import { KEM_P256_HKDF_SHA256, KEM_X25519_HKDF_SHA256, SYMMETRIC_ALGORITHMS } from "../../../shared/ohttp/suites.js";
 import { hex } from "../../support/hex.js";
 import { exampleKeyPair, KEY_CONFIGURATION } from "./rfc9458.js";
@@ -149,5 +151,41 @@ describe("generateKeyPair", () => {
   it("throws a TypeError for a KEM that it does not have, and for what is no key identifier", async () => {
     await expect(generateKeyPair(0x12, 1)).rejects.toThrow(TypeError);
     for (const keyId of [256, -1, 0.5]) await expect(generateKeyPair(0x20, keyId)).rejects.toThrow(TypeError);
+  });
+});
+
+describe("deriveKeyPair", () => {
+  /** RFC 9180 appendix A.1.1 and A.3.1: ikmR and pkRm. */
+  it.each([
+    [
+      KEM_X25519_HKDF_SHA256,
+      "6db9df30aa07dd42ee5e8181afdb977e538f5e1fec8a06223f33f7013e525037",
+      "3948cfe0ad1ddb695d780e59077195da6c56506b027329794ab02bca80815c4d",
+    ],
+    [
+      KEM_P256_HKDF_SHA256,
+      "668b37171f1072f3cf12ea8a236a45df23fc13b82af3609ad1e354f6ef817550",
+      "04fe8c19ce0905191ebc298a9245792531f26f0cece2460639e8bc39cb7f706a826a779b4cf969b8a0e539c7f62fb3d30ad6aa8f80e30f1d128aafd68a2ce72ea0",
+    ],
+  ])(
+    "gives the recipient's key of RFC 9180 appendix A for KEM %d, and a private key that stays",
+    async (kemId, ikm, pk) => {
+      const { configuration: own, keys } = await deriveKeyPair(kemId, 7, hex(ikm));
+      expect(own).toMatchObject({ keyId: 7, kemId, symmetric: SYMMETRIC_ALGORITHMS });
+      expect(toHex(own.publicKey)).toBe(pk);
+      expect(keys.privateKey.extractable).toBe(false);
+      const { sealed, openResponse } = await sealRequest(own, hex("01"));
+      const { request, sealResponse } = await openRequest({ configuration: own, keys }, sealed);
+      expect(toHex(request)).toBe("01");
+      expect(toHex(await openResponse(await sealResponse(hex("02"))))).toBe("02");
+    },
+  );
+
+  it("throws a TypeError for less than a private key's length, and as generateKeyPair does", async () => {
+    const ikm = new Uint8Array(32);
+    await expect(deriveKeyPair(0x20, 1, ikm)).resolves.toBeDefined();
+    await expect(deriveKeyPair(0x20, 1, ikm.slice(1))).rejects.toThrow(TypeError);
+    await expect(deriveKeyPair(0x12, 1, ikm)).rejects.toThrow(TypeError);
+    await expect(deriveKeyPair(0x20, 256, ikm)).rejects.toThrow(TypeError);
   });
 });
