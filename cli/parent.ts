@@ -37,6 +37,7 @@ ${ENCLAVES_USAGE}  --listen HOST:PORT      where clients find the HTTP API; port
   --tls-certificate FILE  offer the enclave this certificate chain (PEM) when it asks for a renewal; with --tls-key.
   --tls-key FILE          its private key (PKCS #8 DER) as encrypted by AWS KMS, binary or base64. Both files are read
                           anew each time
+  --seeds FOLDER          keep the sealing seeds of enclaves with a shared identity in this folder; in memory unless given
   --gateway REGION        also make KMS calls in this Region for an enclave whose configuration says "gateway"
   --branch-keys-table NAME
                           read the enclave's branch keys from this DynamoDB table; its Region is that of the AWS SDK's
@@ -62,6 +63,7 @@ const OPTIONS = {
   "tls-listen": { type: "string" },
   "tls-certificate": { type: "string" },
   "tls-key": { type: "string" },
+  seeds: { type: "string" },
 } as const;
 
 /** Clients' TLS connections at a time: as many as the HTTP API takes. */
@@ -90,6 +92,7 @@ export const parent = defineCommand({
       tlsCertificate: await tlsCertificateOf(options, io),
       gateway: gateway === undefined ? undefined : { client: new KMSClient({ region: gateway }) },
       branchKeys: await branchKeysOf(options, io),
+      seedFolder: options.seeds,
       limits: { enclaveDeadlineMs: 1_000 * parseDeadline(options["request-deadline"]) },
       log: createLogger(io, "parent", options["log-level"]),
     });

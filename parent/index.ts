@@ -18,6 +18,7 @@ import { DEFAULT_LIMITS } from "./limits.js";
 import type { HostPort } from "./listen.js";
 import { formatHostPort, listenOnTcp } from "./listen.js";
 import { createMetrics } from "./metrics.js";
+import { SeedStore } from "./sealing-seeds.js";
 import type { TlsCertificateSource } from "./services.js";
 import { createServices } from "./services.js";
 import type { TlsOptions } from "./tls.js";
@@ -55,6 +56,8 @@ export interface ParentOptions {
   readonly branchKeys?: BranchKeyStore | undefined;
   /** The credentials lent to the enclave; the AWS SDK's default chain unless given. */
   readonly credentials?: CredentialsProvider | undefined;
+  /** A folder in which the sealing seeds of fleets outlive this process; in memory alone unless given. */
+  readonly seedFolder?: string | undefined;
   /** Where the log goes; nowhere unless given. */
   readonly log?: Logger | undefined;
   readonly limits?: Partial<ParentLimits> | undefined;
@@ -75,7 +78,7 @@ export interface Parent {
 /**
  * Starts the parent: tunnel, services, TLS pass-through and API, in this order. No enclave need be there yet.
  * @throws ServiceError ERR_CONFIGURATION (names of enclaves, the tunnel's target is not in its allow-list, a bound is not a
- *   number above 0), ERR_ADDRESS (an address that cannot be listened at); whatever was opened before is closed then.
+ *   number above 0, there is no such folder for seeds), ERR_ADDRESS (an address that cannot be listened at); whatever was opened before is closed then.
  */
 export async function createParent(options: ParentOptions): Promise<Parent> {
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
@@ -96,6 +99,7 @@ export async function createParent(options: ParentOptions): Promise<Parent> {
     const tunnel = await createTunnel(options.tunnel, { enclaves, limits, log, metrics });
     opened.push(tunnel);
     const { services: address, gateway, tlsCertificate, branchKeys, allowOrigins } = options;
+    const seeds = await SeedStore.open({ folder: options.seedFolder, log });
     opened.push(
       await createServices({
         address,
@@ -104,6 +108,7 @@ export async function createParent(options: ParentOptions): Promise<Parent> {
         gateway,
         tlsCertificate,
         branchKeys,
+        seeds,
         limits,
         log,
         metrics,

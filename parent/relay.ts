@@ -24,7 +24,7 @@ const SMALL = { method: "POST", maxBytes: MAX_REQUEST_BYTES } as const;
 
 const RELAYED: readonly RelayedRoute[] = [
   { method: "GET", path: "/attestation", maxBytes: MAX_REQUEST_BYTES, idempotent: true },
-  // The enclave itself refuses the second of two.
+  // An enclave refuses the second of two, and what would do harm on another one says under its seal whose it is.
   { method: "POST", path: "/v1/sealed", maxBytes: MAX_SEALED_BYTES, idempotent: true },
   { ...SMALL, path: "/v1/decrypt", idempotent: true },
   { ...SMALL, path: "/v1/data-keys", idempotent: true },

@@ -1,13 +1,16 @@
 /**
  * What the parent does for its enclaves, as HTTP at an address of its own: `GET /credentials`; `POST /enclave-state`, where an
  * enclave says how its start went; `POST /kms` where the gateway is configured; `GET /tls-certificate` where there is a
- * certificate to offer, which the enclave judges; `POST /dynamodb` where there is a key store. Whoever can open the address can ask; on vsock the CIDs of the parent's own enclaves can.
+ * certificate to offer, which the enclave judges; `POST /dynamodb` where there is a key store; `GET` and
+ * `PUT /sealing-seeds/FLEET/MEASUREMENT` (sealing-seeds.ts). Whoever can open the address can ask; on vsock the CIDs of the parent's own enclaves can.
  */
 import type { KMSClient } from "@aws-sdk/client-kms";
 import type { Logger } from "pino";
 import { toBase64 } from "../shared/bytes.js";
 import { enclaveState } from "../shared/enclave-state.js";
 import { ServiceError } from "../shared/errors.js";
+import type { SealingSeed } from "../shared/sealing-seed.js";
+import { sealingSeed } from "../shared/sealing-seed.js";
 import { parseJson } from "../shared/wire.js";
 import { listenAt, peerCidOf } from "../transport/listen.js";
 import type { BranchKeyStore } from "./branch-key-store.js";
@@ -18,6 +21,7 @@ import { callKms } from "./gateway.js";
 import { createHttpApp } from "./http-app.js";
 import type { ParentLimits } from "./limits.js";
 import type { ParentMetrics } from "./metrics.js";
+import type { FleetId, SeedStore } from "./sealing-seeds.js";
 
 /** A certificate for the enclave's TLS channel. Whether it is taken is the enclave's to say. */
 export interface TlsCertificateOffer {
@@ -38,6 +42,7 @@ export interface ServicesOptions {
   readonly gateway?: { readonly client: KMSClient } | undefined;
   readonly tlsCertificate?: TlsCertificateSource | undefined;
   readonly branchKeys?: BranchKeyStore | undefined;
+  readonly seeds: SeedStore;
   readonly limits: ParentLimits;
   readonly log: Logger;
   readonly metrics: ParentMetrics;
@@ -49,7 +54,7 @@ export interface Services {
 
 /** Opens the services. @throws ServiceError ERR_ADDRESS */
 export async function createServices(options: ServicesOptions): Promise<Services> {
-  const { enclaves, credentials, gateway, tlsCertificate, branchKeys, limits, log, metrics } = options;
+  const { enclaves, credentials, gateway, tlsCertificate, branchKeys, seeds, limits, log, metrics } = options;
   const http = createHttpApp({
     name: "services",
     limits,
@@ -71,10 +76,15 @@ export async function createServices(options: ServicesOptions): Promise<Services
   if (branchKeys) {
     http.app.post("/dynamodb", ({ body }) => callKeyStore(branchKeys, textOf(body), limits.awsDeadlineMs));
   }
+  const seedsPath = "/sealing-seeds/:fleet/:measurement";
+  http.app.get<{ Params: FleetId }>(seedsPath, ({ params }) => ({ seeds: seeds.list(params) }));
+  http.app.put<{ Params: FleetId }>(seedsPath, ({ params, body }) => seeds.put(params, seedOf(body)));
   const allowPeer = (cid: number, open: number): boolean => enclaves.allowPeer(cid, open, limits.maxConnections);
   await http.listen((server) => listenAt(server, options.address, { allowPeer }));
   return { close: () => http.close() };
 }
+
+const seedOf = (body: unknown): SealingSeed => parseJson(sealingSeed, textOf(body), "ERR_MESSAGE_MALFORMED");
 
 function textOf(body: unknown): string {
   if (body instanceof Uint8Array) return new TextDecoder().decode(body);

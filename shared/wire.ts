@@ -21,7 +21,7 @@ const MAX_PLAINTEXT_BYTES = 640 * 1024;
 /** Largest sealed request or answer: the same in Binary HTTP, with its fields, and sealed. */
 export const MAX_SEALED_BYTES = MAX_MESSAGE_REQUEST_BYTES + 64 * 1024;
 /** KMS limits (API_Decrypt, API_GenerateRandom). */
-const MAX_CIPHERTEXT_BYTES = 6144;
+export const MAX_CIPHERTEXT_BYTES = 6144;
 const MAX_RANDOM_BYTES = 1024;
 const MAX_KEY_ID_LENGTH = 2048;
 const SYMMETRIC = "SYMMETRIC_DEFAULT";
@@ -29,7 +29,7 @@ const SYMMETRIC = "SYMMETRIC_DEFAULT";
 export const MAX_CONTEXT_PAIRS = 256;
 
 /** A byte string of `min` to `max` bytes as canonical base64 text. */
-function base64(min: number, max: number) {
+export function base64(min: number, max: number) {
   return z
     .string()
     .max(Math.ceil(max / 3) * 4)
@@ -61,6 +61,8 @@ export const attestationResponse = z.strictObject({
   keyConfigurations: base64(1, 4096),
   /** DER SubjectPublicKeyInfo; absent where the enclave serves no TLS. */
   tlsKey: base64(1, 1024).optional(),
+  /** Whether other enclaves open what is sealed to these keys. A hint where to send it, said by nobody who is trusted. */
+  shared: z.literal(true).optional(),
 });
 
 /** `POST /v1/decrypt`: KMS Decrypt. `keyId` may be left out where the enclave's configuration names one key. */

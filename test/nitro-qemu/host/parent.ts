@@ -5,6 +5,7 @@ import { pipeline } from "node:stream/promises";
 import { pino } from "pino";
 import { DEFAULT_LIMITS } from "../../../parent/limits.js";
 import { createMetrics } from "../../../parent/metrics.js";
+import { SeedStore } from "../../../parent/sealing-seeds.js";
 import type { Services } from "../../../parent/services.js";
 import { createServices } from "../../../parent/services.js";
 import { PORTS } from "../../../shared/address.js";
@@ -30,7 +31,8 @@ async function serve(path: string, handle: (socket: Socket) => Promise<void>): P
 }
 
 /** The parent's own services, as far as an enclave's start has a use for them. `states` gets what an enclave reports. */
-export function serveParent(device: VsockDevice, states: EnclaveState[]): Promise<Services> {
+export async function serveParent(device: VsockDevice, states: EnclaveState[]): Promise<Services> {
+  const log = pino({ level: "silent" });
   return createServices({
     address: `unix:${device.portPath(PORTS.services)}`,
     enclaves: { allowPeer: () => true, noteState: (_cid, state) => void states.push(state) },
@@ -42,7 +44,8 @@ export function serveParent(device: VsockDevice, states: EnclaveState[]): Promis
       failing: false,
     },
     limits: DEFAULT_LIMITS,
-    log: pino({ level: "silent" }),
+    seeds: await SeedStore.open({ log }),
+    log,
     metrics: createMetrics(() => undefined),
   });
 }
