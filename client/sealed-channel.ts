@@ -3,6 +3,10 @@
  * HPKE key of its own, and its answer opens with that key alone. The parent carries both and reads neither; it sees sizes
  * and times.
  *
+ * Where several enclaves share their keys (the attestation says so, a hint of where to send), calls that do no harm twice go to
+ * whichever the parent has free. All else goes to the enclave that was attested, and names it under the seal, so that no other
+ * serves it, however often somebody on the way sends it on.
+ *
  * A request to a key that the enclave has given up is sent once more, sealed to the key of a fresh attestation, where it
  * does no harm twice; otherwise the caller is told, and the next call has the fresh key. So is one that nobody could open:
  * identifiers of keys are one byte, and may come again with a boot, so that an enclave which has booted again, or another
@@ -39,8 +43,10 @@ export interface SealedChannelOptions {
 interface SealedSession extends Session {
   /** The key to seal to. */
   readonly configuration: KeyConfiguration;
-  /** Where the enclave that has it is reached; ends with a slash. */
+  /** Where the enclave that was attested is reached; ends with a slash. */
   readonly baseUrl: URL;
+  /** Where others that have the key are reached as well; undefined where there are none. */
+  readonly sharedUrl: URL | undefined;
 }
 
 /** What somebody says in the clear who has not the key that a request is sealed to. */
@@ -49,6 +55,8 @@ const OTHER_KEY: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["ERR_KEY_CONFIGURA
 /** What came back: the enclave's answer, or the word of whoever carries the requests. */
 type Answer =
   | { readonly kind: "content"; readonly content: Uint8Array }
+  /** By an enclave, under its seal: it has done nothing, and another attestation leads to the right one. */
+  | { readonly kind: "elsewhere"; readonly refusal: ServiceError }
   | { readonly kind: "refused"; readonly refusal: ServiceError };
 
 /** Beside the content: status, fields and padding. */
@@ -68,10 +76,10 @@ export async function openSealedChannel(options: SealedChannelOptions, signal?: 
       const session = await sessions.current(call.signal);
       const answer = await send(options, session, call);
       if (answer.kind === "content") return answer.content;
-      if (!OTHER_KEY.has(answer.refusal.code)) throw answer.refusal;
+      if (!isOfOtherKey(answer)) throw answer.refusal;
       const renewed = await sessions.renewed(session, call.signal);
       // Anybody on the way can say so, having passed the request on.
-      if (!call.idempotent) throw answer.refusal;
+      if (answer.kind === "refused" && !call.idempotent) throw answer.refusal;
       const second = await send(options, renewed, call);
       if (second.kind === "content") return second.content;
       throw second.refusal;
@@ -80,6 +88,9 @@ export async function openSealedChannel(options: SealedChannelOptions, signal?: 
   };
 }
 
+const isOfOtherKey = ({ kind, refusal }: Exclude<Answer, { kind: "content" }>): boolean =>
+  kind === "elsewhere" || OTHER_KEY.has(refusal.code);
+
 function latest(sessions: Sessions<SealedSession>): SealedSession {
   if (sessions.latest === undefined) throw new TypeError("the channel is closed");
   return sessions.latest;
@@ -87,15 +98,18 @@ function latest(sessions: Sessions<SealedSession>): SealedSession {
 
 async function openSession(http: HttpOptions, appraiser: Appraiser, signal: AbortSignal): Promise<SealedSession> {
   let { baseUrl } = http;
+  let shared = false;
   const { attestation, keyConfigurations } = await attestKeys(appraiser, async (path) => {
     const request = { method: "GET", path, maxResponseBytes: MAX_ATTESTATION_BYTES, signal } as const;
     const { status, contentType, contentLocation, body } = await exchange(http, request);
     if (status !== 200) throw carrierRefusalOf(contentType, body);
     baseUrl = enclaveUrl(baseUrl, contentLocation);
-    return parseJson(attestationResponse, decodeUtf8(body), "ERR_MESSAGE_MALFORMED");
+    const answer = parseJson(attestationResponse, decodeUtf8(body), "ERR_MESSAGE_MALFORMED");
+    shared = answer.shared === true;
+    return answer;
   });
   const configuration = await usableConfiguration(parseKeyConfigurations(keyConfigurations));
-  return { attestation, configuration, baseUrl };
+  return { attestation, configuration, baseUrl, sharedUrl: shared ? http.baseUrl : undefined };
 }
 
 /**
@@ -127,12 +141,31 @@ async function usableConfiguration(configurations: readonly KeyConfiguration[]):
   });
 }
 
-async function send(
+/**
+ * Whoever shares the key first, where the call may go to any; the one that was attested where that says to have another key:
+ * at the root of a parent there may be enclaves of other versions as well.
+ */
+async function send(options: SealedChannelOptions, session: SealedSession, call: ChannelCall): Promise<Answer> {
+  const { configuration, baseUrl, sharedUrl, attestation } = session;
+  const attested = { configuration, baseUrl, enclave: attestation.attestation.moduleId };
+  if (sharedUrl === undefined || !call.idempotent) return sendTo(attested, options, call);
+  const answer = await sendTo({ configuration, baseUrl: sharedUrl, enclave: undefined }, options, call);
+  return answer.kind !== "content" && isOfOtherKey(answer) ? sendTo(attested, options, call) : answer;
+}
+
+interface Destination {
+  readonly configuration: KeyConfiguration;
+  readonly baseUrl: URL;
+  /** The one that may serve it; undefined for any that has the key. */
+  readonly enclave: string | undefined;
+}
+
+async function sendTo(
+  { configuration, baseUrl, enclave }: Destination,
   { http, appraiser }: SealedChannelOptions,
-  { configuration, baseUrl }: SealedSession,
   call: ChannelCall,
 ): Promise<Answer> {
-  const request = encodeBinaryRequest(binaryRequest(call, appraiser.clock()));
+  const request = encodeBinaryRequest(binaryRequest(call, appraiser.clock(), enclave));
   const { sealed, openResponse } = await sealRequest(configuration, request);
   wipe(request);
   const { status, contentType, body } = await exchange(
@@ -150,14 +183,11 @@ async function send(
     throw new ServiceError("ERR_OHTTP_MALFORMED", `expected an answer of type ${MEDIA_TYPE_OHTTP_RESPONSE}`);
   }
   const opened = await openResponse(body);
-  return {
-    kind: "content",
-    content: contentOf(parseBinaryResponse(opened, { maxContentBytes: call.maxResponseBytes })),
-  };
+  return answerOf(parseBinaryResponse(opened, { maxContentBytes: call.maxResponseBytes }));
 }
 
 /** RFC 9458 §6.5.1: the date, so that the enclave need not remember the request for ever. */
-const binaryRequest = ({ operation, body, fields }: ChannelCall, now: Date) => ({
+const binaryRequest = ({ operation, body, fields }: ChannelCall, now: Date, enclave: string | undefined) => ({
   method: "POST",
   scheme: "https",
   authority: new URL(PROOF_ORIGIN).host,
@@ -165,14 +195,18 @@ const binaryRequest = ({ operation, body, fields }: ChannelCall, now: Date) => (
   fields: [
     ["content-type", "application/json"] as const,
     ["date", now.toUTCString()] as const,
+    ...(enclave === undefined ? [] : [["enclave", enclave] as const]),
     ...Object.entries(fields),
   ],
   content: body,
   trailers: [],
 });
 
-function contentOf({ status, fields, content }: BinaryResponse): Uint8Array {
-  if (status === 200) return content;
+/** @throws ServiceError the enclave's refusal, but for those that lead elsewhere. */
+function answerOf({ status, fields, content }: BinaryResponse): Answer {
+  if (status === 200) return { kind: "content", content };
   const [, contentType = ""] = fields.find(([name]) => name === "content-type") ?? [];
-  throw refusalOf(contentType, content);
+  const refusal = refusalOf(contentType, content);
+  if (refusal.code === "ERR_OTHER_ENCLAVE") return { kind: "elsewhere", refusal };
+  throw refusal;
 }

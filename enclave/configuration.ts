@@ -5,6 +5,7 @@
 import { X509Certificate } from "node:crypto";
 import { z } from "zod";
 import { ServiceError } from "../shared/errors.js";
+import { FLEET_NAME } from "../shared/sealing-seed.js";
 import { parseJson } from "../shared/wire.js";
 import { isAliasName, PinnedKeys, regionOfKeyArn } from "./kms/pinned-keys.js";
 
@@ -135,6 +136,14 @@ const sealed = z.strictObject({
   windowSeconds: z.int().min(5).max(300).default(60),
   /** Requests that are remembered, so that none is served twice; when so many are, further ones are refused. */
   maxRemembered: z.int().min(1_000).max(2_000_000).default(100_000),
+  /** One sealing identity for all enclaves of a fleet, from seeds under this KMS key; each has its own where it is left out. */
+  shared: z
+    .strictObject({
+      /** A key of `kms.keys`, of which nobody may call Encrypt, and the fleet's enclaves alone GenerateDataKey and Decrypt. */
+      keyId: z.string(),
+      fleet: z.string().regex(FLEET_NAME, "expected a short name in lower case"),
+    })
+    .optional(),
 });
 
 /** Or there would be more keys at a time than there are identifiers for them. */
@@ -265,7 +274,7 @@ export interface Configuration extends ConfigurationDocument {
 /**
  * Parses a configuration.
  * On return every field is of its form, all keys are in the KMS Region, every key name means one key, and a provided
- * certificate's private key can be opened by one of them.
+ * certificate's private key, and a fleet's sealing seeds, can be opened by one of them.
  * @throws ServiceError ERR_CONFIGURATION; the message names the field and what was expected of it.
  */
 export function parseConfiguration(bytes: Uint8Array): Configuration {
@@ -278,6 +287,7 @@ export function parseConfiguration(bytes: Uint8Array): Configuration {
   const pinned = new PinnedKeys(keys);
   assertCertificateOpens(document, pinned);
   assertDataKeys(document, pinned);
+  assertSeedsOpen(document, pinned);
   return { ...document, keys: pinned };
 }
 
@@ -305,6 +315,17 @@ function assertDataKeys({ messages: { dataKeys }, kms: { transport } }: Configur
   }
   if (keys.means(dataKeys.keyId)) return;
   throw new ServiceError("ERR_CONFIGURATION", "messages.dataKeys.keyId: expected a key of kms.keys");
+}
+
+/** A forged answer to Decrypt would make the parent's seed the fleet's (PITFALLS 1). */
+function assertSeedsOpen({ channels, kms: { transport } }: ConfigurationDocument, keys: PinnedKeys): void {
+  const { shared } = channels.sealed;
+  if (shared === undefined) return;
+  if (transport === "gateway") {
+    throw new ServiceError("ERR_CONFIGURATION", "channels.sealed.shared: the gateway opens no seed, expected a tunnel");
+  }
+  if (keys.means(shared.keyId)) return;
+  throw new ServiceError("ERR_CONFIGURATION", "channels.sealed.shared.keyId: expected a key of kms.keys");
 }
 
 function decodeUtf8(bytes: Uint8Array): string {

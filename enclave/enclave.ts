@@ -8,8 +8,8 @@ import { AttestedTime } from "./attested-time.js";
 import { CONFIGURATION_PCR, measureConfiguration } from "./boot.js";
 import type { ChannelKeys } from "./channels/channels.js";
 import { createServers, endpointKeysOf } from "./channels/channels.js";
+import { createSealedKeys } from "./channels/create-sealed-keys.js";
 import { createTlsIdentity } from "./channels/create-tls-identity.js";
-import { SealedKeys } from "./channels/sealed-keys.js";
 import type { Clock } from "./clock.js";
 import { systemClock } from "./clock.js";
 import type { Configuration } from "./configuration.js";
@@ -71,7 +71,7 @@ export interface Enclave {
   readonly configurationPcr: string;
   /** Where it listens. */
   readonly address: string;
-  /** Makes new keys for sealed requests now; the old ones open requests for the configured overlap. @throws ServiceError ERR_BUSY: too often. */
+  /** Makes new keys for sealed requests now; the old ones open requests for the configured overlap. @throws ServiceError ERR_BUSY: too often; where a fleet shares them, also of its store and of KMS. */
   rotateSealedKeys(): Promise<void>;
   /** Overwrites the data keys and branch keys that are kept in memory, now; messages that need them fetch them anew. */
   wipeCaches(): void;
@@ -81,10 +81,10 @@ export interface Enclave {
 
 /**
  * Starts an enclave. On return its configuration is measured and locked into PCR16, and it serves.
- * It has not called KMS yet: `GET /readyz` does.
+ * It has not called KMS yet, unless a fleet shares its sealing identity, whose seed comes first: `GET /readyz` does.
  * @throws ServiceError ERR_CONFIGURATION (also for policies that do not validate, before anything is measured), ERR_NSM
  *   (also when PCR16 was used before), ERR_ADDRESS, ERR_TIMEOUT; ERR_CERTIFICATE for a TLS certificate that the
- *   configuration itself contradicts.
+ *   configuration itself contradicts; where the sealing identity is shared, ERR_SEALING_SEED, and those of KMS.
  * @throws TypeError when a function does not come from `defineFunction`, or two have one name.
  */
 export async function createEnclave(options: EnclaveOptions): Promise<Enclave> {
@@ -122,7 +122,7 @@ async function start(options: EnclaveOptions, closers: (() => unknown)[]): Promi
   const keys = await createKeys(platform, { clock, log }, closers);
   const router = createRouter({ platform, guard, operations, keys, clock, machine: options.machine });
   const where = { tls: undefined, ...addresses };
-  for (const server of createServers({ configuration, router, keys, addresses: where, time, clock, log })) {
+  for (const server of createServers({ configuration, router, keys, moduleId, addresses: where, time, clock, log })) {
     await server.listen();
     closers.push(() => server.close());
   }
@@ -203,7 +203,7 @@ async function createKeys(
   closers: (() => unknown)[],
 ): Promise<ChannelKeys> {
   const { channels } = platform.configuration;
-  const sealed = await SealedKeys.create({ clock, limits: channels.sealed });
+  const sealed = await createSealedKeys({ ...platform, clock, log });
   closers.push(() => sealed.close());
   if (channels.tls === undefined) return { sealed, tls: undefined };
   const tls = createTlsIdentity(channels.tls, { ...platform, clock, log });
@@ -232,6 +232,7 @@ function createRouter({ platform, guard, operations, keys, clock, machine }: Rou
   return new Router({
     openToParent: configuration.channels.parent,
     nsm,
+    sealedKeysAreShared: configuration.channels.sealed.shared !== undefined,
     endpointKeys: (connectionKey) => endpointKeysOf(keys, connectionKey),
     guard,
     operations,

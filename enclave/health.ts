@@ -153,8 +153,10 @@ export function healthReport(sources: HealthSources): HealthReport {
   const { nsm, kms, recipient, credentials, time, sealed, tls, machine } = sources;
   const credentialsFail = credentials !== undefined && credentials.state.failure !== undefined;
   const tlsFails = tls !== undefined && tls.state.failure !== undefined;
+  const sealedFails = sealed.state.shared?.failure !== undefined;
+  const kmsFails = kms.state.status === "failed";
   const degraded =
-    isWallClockOff(time) || nsm.state === "failed" || kms.state.status === "failed" || credentialsFail || tlsFails;
+    isWallClockOff(time) || nsm.state === "failed" || kmsFails || credentialsFail || tlsFails || sealedFails;
   return {
     status: degraded ? "degraded" : "ok",
     nsm: nsm.state,

@@ -20,6 +20,8 @@ export interface LogFields {
   readonly moduleId?: string;
   /** Hexadecimal PCR16. */
   readonly configurationPcr?: string;
+  /** Of a shared sealing identity. */
+  readonly epoch?: number;
   /** `NAME/SUBJECT`. */
   readonly principal?: string;
   readonly action?: string;

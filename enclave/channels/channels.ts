@@ -39,6 +39,8 @@ export interface ChannelsOptions {
   readonly configuration: Configuration;
   readonly router: Router;
   readonly keys: ChannelKeys;
+  /** As in this enclave's documents. */
+  readonly moduleId: string;
   readonly addresses: ChannelAddresses;
   readonly time: AttestedTime;
   readonly clock: Clock;
@@ -76,10 +78,12 @@ function parentCidOf(services: string): number {
 /** A request is good from a window before its date to a window after it, so it is remembered for two; a third is for corrections of the time. */
 const WINDOWS_REMEMBERED = 3;
 
-function createSealed({ configuration, router, keys, time, clock }: ChannelsOptions, log: RequestLog): SealedChannel {
-  const { windowSeconds, maxRemembered } = configuration.channels.sealed;
+function createSealed(options: ChannelsOptions, log: RequestLog): SealedChannel {
+  const { configuration, router, keys, moduleId, time, clock } = options;
+  const { windowSeconds, maxRemembered, shared } = configuration.channels.sealed;
+  const enclave = { moduleId, isShared: shared !== undefined };
   const lifetimeMs = WINDOWS_REMEMBERED * windowSeconds * 1_000;
   const replays = new ReplayStore("a sealed request", clock, { lifetimeMs, maxEntries: maxRemembered });
   const nowMs = (): number => time.nowMs();
-  return new SealedChannel({ keys: keys.sealed, router, replays, windowSeconds, nowMs, clock, log });
+  return new SealedChannel({ keys: keys.sealed, enclave, router, replays, windowSeconds, nowMs, clock, log });
 }

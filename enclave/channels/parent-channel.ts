@@ -18,6 +18,7 @@ export function parentChannel(router: Router, sealed: SealedChannel, listen: Ser
     contentTypes: [MEDIA_TYPE_OHTTP_REQUEST],
     always: false,
     guarded: true, // by what is inside
+    idempotent: false,
     serve: async (request) => sealed.serve(await request.body.whole(MAX_SEALED_BYTES), request),
   };
   return {

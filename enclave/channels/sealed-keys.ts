@@ -1,34 +1,27 @@
 /**
- * The enclave's HPKE keys for sealed requests: one for each KEM, made at boot, published together, and replaced by age.
- * A key that is no longer published opens requests for a while (overlap), so that clients need not notice a rotation in
- * the middle of their work; after that a request to it is refused with a code that makes them attest anew.
- *
- * A key's identifier is one byte (RFC 9458 §3.1), counted on from key to key. It is given again only after 256 keys, and
- * never while the old bearer still opens requests. Each boot begins somewhere else: what was sealed to an enclave before it
- * was restarted is then told that its key is gone, and seldom taken for a request to a new key that it does not open with.
+ * The keys that sealed requests are opened with, wherever they come from: made here (own-sealed-keys.ts), or from the seed
+ * that the enclaves of a fleet share (shared-sealed-keys.ts). Either way they are published together, replaced by age, and
+ * one that is no longer published opens requests for a while (overlap), so that clients need not notice a rotation in the
+ * middle of their work; after that a request to it is refused with a code that makes them attest anew.
  */
+import type { ErrorCode } from "../../shared/errors.js";
 import { ServiceError } from "../../shared/errors.js";
 import type { OhttpKeyPair } from "../../shared/ohttp/key-configuration.js";
-import { encodeKeyConfigurations, generateKeyPair } from "../../shared/ohttp/key-configuration.js";
-import { KEM_P256_HKDF_SHA256, KEM_X25519_HKDF_SHA256 } from "../../shared/ohttp/suites.js";
-import type { Clock } from "../clock.js";
 
-/** In the order in which clients are to prefer them. */
-const KEMS = [KEM_X25519_HKDF_SHA256, KEM_P256_HKDF_SHA256] as const;
-const KEY_IDS = 256;
-/** After a rotation that failed. */
-const RETRY_MS = 10_000;
-
-export interface SealedKeysOptions {
-  readonly clock: Clock;
-  readonly limits: { readonly keyMaxAgeSeconds: number; readonly overlapSeconds: number };
-  /** The identifier of the first key; any unless given. */
-  readonly firstId?: number;
+/** In seconds. */
+export interface SealedKeysLimits {
+  readonly keyMaxAgeSeconds: number;
+  readonly overlapSeconds: number;
 }
 
-interface Retired {
-  readonly pair: OhttpKeyPair;
-  readonly untilMs: number;
+/** Of keys that a fleet shares. */
+export interface SharedKeysState {
+  /** The highest that this enclave has seen and opened. */
+  readonly epoch: number;
+  /** What was wrong with the store or with KMS when they were last asked; undefined when nothing was. */
+  readonly failure: ErrorCode | undefined;
+  /** How often the store had an older state than one that this enclave had seen. */
+  readonly rollbacks: number;
 }
 
 /** For health. */
@@ -36,108 +29,27 @@ export interface SealedKeysState {
   readonly keyAgeSeconds: number;
   /** Keys that are no longer published and still open requests. */
   readonly retiredKeys: number;
+  /** Absent where the keys are the enclave's own. */
+  readonly shared?: SharedKeysState;
 }
 
-export class SealedKeys {
-  readonly #options: SealedKeysOptions;
-  #current: readonly OhttpKeyPair[];
-  #published: Uint8Array;
-  #madeAtMs: number;
-  #retired: readonly Retired[] = [];
-  #rotating: Promise<void> | undefined;
-  #cancelTimer = (): void => undefined;
-  #closed = false;
-
-  private constructor(options: SealedKeysOptions, pairs: readonly OhttpKeyPair[]) {
-    this.#options = options;
-    this.#current = pairs;
-    this.#published = publishedOf(pairs);
-    this.#madeAtMs = options.clock.monotonicMs();
-    this.#rotateIn(options.limits.keyMaxAgeSeconds * 1_000);
-  }
-
-  /** Makes the first keys. */
-  static async create(options: SealedKeysOptions): Promise<SealedKeys> {
-    return new SealedKeys(options, await makePairs(options.firstId ?? anyFirstId()));
-  }
-
+export interface SealedKeys {
   /** RFC 9458 §3.2: what clients may seal to now. */
-  get published(): Uint8Array {
-    return this.#published;
-  }
-
-  get state(): SealedKeysState {
-    const ageMs = this.#options.clock.monotonicMs() - this.#madeAtMs;
-    return { keyAgeSeconds: Math.floor(ageMs / 1_000), retiredKeys: this.#stillOpening().length };
-  }
-
+  readonly published: Uint8Array;
+  readonly state: SealedKeysState;
   /** The key with this identifier. @throws ServiceError ERR_KEY_CONFIGURATION when there is none, or no longer. */
-  find(keyId: number): OhttpKeyPair {
-    const retired = this.#stillOpening().map(({ pair }) => pair);
-    const found = [...this.#current, ...retired].find(({ configuration }) => configuration.keyId === keyId);
-    if (found === undefined) throw new ServiceError("ERR_KEY_CONFIGURATION", "expected a request to a key in use");
-    return found;
-  }
-
+  find(keyId: number): Promise<OhttpKeyPair>;
   /**
-   * Makes new keys and publishes them; who asks for it meanwhile gets the same ones.
+   * Replaces the keys now; who asks for it meanwhile gets the same ones.
    * @throws ServiceError ERR_BUSY when rotations came so fast that an identifier would be given to a second key.
    */
-  rotate(): Promise<void> {
-    this.#rotating ??= this.#replace().finally(() => {
-      this.#rotating = undefined;
-    });
-    return this.#rotating;
-  }
-
-  async #replace(): Promise<void> {
-    const { clock, limits } = this.#options;
-    const lastId = this.#current.at(-1)?.configuration.keyId ?? 0;
-    const pairs = await makePairs(lastId + 1);
-    this.#assertUnused(pairs);
-    const untilMs = clock.monotonicMs() + limits.overlapSeconds * 1_000;
-    this.#retired = [...this.#stillOpening(), ...this.#current.map((pair) => ({ pair, untilMs }))];
-    this.#current = pairs;
-    this.#published = publishedOf(pairs);
-    this.#madeAtMs = clock.monotonicMs();
-    this.#rotateIn(limits.keyMaxAgeSeconds * 1_000);
-  }
-
+  rotate(): Promise<void>;
   /** Ends the rotation. */
-  close(): void {
-    this.#closed = true;
-    this.#cancelTimer();
-  }
-
-  #assertUnused(pairs: readonly OhttpKeyPair[]): void {
-    const retired = new Set(this.#stillOpening().map(({ pair }) => pair.configuration.keyId));
-    if (!pairs.some(({ configuration }) => retired.has(configuration.keyId))) return;
-    throw new ServiceError("ERR_BUSY", "expected identifiers of keys that open nothing any more, all still do");
-  }
-
-  #stillOpening(): readonly Retired[] {
-    const now = this.#options.clock.monotonicMs();
-    this.#retired = this.#retired.filter(({ untilMs }) => now < untilMs);
-    return this.#retired;
-  }
-
-  #rotateIn(delayMs: number): void {
-    this.#cancelTimer();
-    if (this.#closed) return;
-    this.#cancelTimer = this.#options.clock.after(delayMs, () => {
-      this.rotate().catch(() => this.#rotateIn(RETRY_MS)); // the old keys stay published meanwhile
-    });
-  }
+  close(): void;
 }
 
-const publishedOf = (pairs: readonly OhttpKeyPair[]): Uint8Array =>
-  encodeKeyConfigurations(pairs.map(({ configuration }) => configuration));
-
-/** A multiple of the number of keys, so that those of two boots are all the same or all different. */
-function anyFirstId(): number {
-  const [byte = 0] = crypto.getRandomValues(new Uint8Array(1));
-  return byte - (byte % KEMS.length);
+/** `pair`, if there is one. @throws ServiceError ERR_KEY_CONFIGURATION */
+export function foundKey(pair: OhttpKeyPair | undefined): OhttpKeyPair {
+  if (pair === undefined) throw new ServiceError("ERR_KEY_CONFIGURATION", "expected a request to a key in use");
+  return pair;
 }
-
-const makePairs = (firstId: number): Promise<OhttpKeyPair[]> =>
-  Promise.all(KEMS.map((kem, index) => generateKeyPair(kem, (firstId + index) % KEY_IDS)));

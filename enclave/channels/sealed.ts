@@ -7,6 +7,11 @@
  * encapsulated key that has been used is refused (ERR_REPLAYED). The repetition is looked for when the caller is known:
  * before that a request does nothing that could be repeated, and nobody without a token fills the store.
  *
+ * Where a fleet shares its keys, each enclave remembers what it has seen, and none knows of the others: whoever carries a
+ * request could have it served once by each, and again by one that has booted since. So what does harm twice names, under the
+ * seal, the enclave that its caller attested (field `enclave`, the document's module id), and no other serves it, and none
+ * serves it without (ERR_OTHER_ENCLAVE). Whatever names an enclave is served by that one alone.
+ *
  * What goes wrong before the request is open is told in the clear, because nothing else can be; all else is sealed.
  */
 
@@ -27,6 +32,8 @@ import type { SealedKeys } from "./sealed-keys.js";
 
 export interface SealedChannelOptions {
   readonly keys: Pick<SealedKeys, "find">;
+  /** This one, and whether others have its keys as well. */
+  readonly enclave: { readonly moduleId: string; readonly isShared: boolean };
   readonly router: Router;
   readonly replays: Pick<ReplayStore, "remember">;
   readonly windowSeconds: number;
@@ -56,7 +63,7 @@ export class SealedChannel {
    *   answer could not be sealed. Every other refusal is a sealed answer.
    */
   async serve(sealed: Uint8Array, outer: Pick<RoutedRequest, "requestId" | "signal">): Promise<RoutedAnswer> {
-    const { request, enc, sealResponse } = await openRequest(this.#keyOf(sealed), sealed);
+    const { request, enc, sealResponse } = await openRequest(await this.#keyOf(sealed), sealed);
     const answer = await this.#answer(request, enc, outer);
     const encoded = this.#encode(answer);
     const body = await sealResponse(encoded).finally(() => wipe(encoded));
@@ -95,6 +102,7 @@ export class SealedChannel {
         assertFirst: () => this.#options.replays.remember(enc),
       });
       route = router.match("sealed", { ...routed, contentType: routed.fields.contentType });
+      this.#assertMeant(request, route);
       const { body, contentType, keyArn, release } = await route.serve(routed);
       try {
         const content = taken(body);
@@ -111,6 +119,13 @@ export class SealedChannel {
     } finally {
       wipe(encoded, ...(request ? [request.content] : []));
     }
+  }
+
+  #assertMeant({ fields }: BinaryRequest, { idempotent }: Route): void {
+    const { moduleId, isShared } = this.#options.enclave;
+    const enclave = fieldOf(fields, "enclave");
+    if (enclave === undefined ? idempotent || !isShared : enclave === moduleId) return;
+    throw new ServiceError("ERR_OTHER_ENCLAVE", "expected a request that names this enclave, it names another or none");
   }
 
   /** RFC 9458 §6.5.1. */
@@ -134,11 +149,7 @@ function routedRequest(
   rest: Pick<RoutedRequest, "requestId" | "signal" | "assertFirst">,
 ): RoutedRequest {
   const target = parseTarget(path);
-  const one = (name: string): string | undefined => {
-    const [value, ...more] = fields.filter(([field]) => field === name);
-    if (more.length > 0) throw new ServiceError("ERR_MESSAGE_MALFORMED", "expected each field once");
-    return value?.[1];
-  };
+  const one = (name: string): string | undefined => fieldOf(fields, name);
   return {
     ...rest,
     channel: "sealed",
@@ -155,6 +166,13 @@ function routedRequest(
     body: wholeBody(content),
     connectionKey: () => undefined,
   };
+}
+
+/** A field that may be left out. @throws ServiceError ERR_MESSAGE_MALFORMED when it is there twice. */
+function fieldOf(fields: BinaryRequest["fields"], name: string): string | undefined {
+  const [value, ...more] = fields.filter(([field]) => field === name);
+  if (more.length > 0) throw new ServiceError("ERR_MESSAGE_MALFORMED", "expected each field once");
+  return value?.[1];
 }
 
 /** A body that is there already. */

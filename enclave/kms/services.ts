@@ -10,7 +10,7 @@ import { createAddressAgent, requestOver } from "../../transport/http.js";
 import { Gate } from "../gate.js";
 
 export interface ServicesRequest {
-  readonly method: "GET" | "POST";
+  readonly method: "GET" | "POST" | "PUT";
   readonly path: string;
   readonly body?: Uint8Array;
   /** The code for a parent that cannot be reached, or answers with anything but 200. */
@@ -56,7 +56,7 @@ export class ServicesClient {
           agent: this.#agent,
           signal,
           failureCode,
-          idempotent: true, // credentials are read, and KMS Decrypt and GenerateRandom change nothing
+          idempotent: true, // credentials are read, KMS Decrypt and GenerateRandom change nothing, and a seed is put once
         }),
       signal,
     );

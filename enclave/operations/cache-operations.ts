@@ -8,6 +8,7 @@ import { jsonAnswer } from "./route.js";
 export const wipeCachesOperation = (wipe: () => void): Operation =>
   jsonOperation("caches/wipe", {
     resource: "Enclave",
+    idempotent: false, // it does no harm twice, but the caches are those of the enclave that was attested
     maxBodyBytes: MAX_REQUEST_BYTES,
     schema: wipeCachesRequest,
     run: async (_request, call) => {

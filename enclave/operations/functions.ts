@@ -61,6 +61,8 @@ export interface FunctionDefinition<Input, Output> {
   readonly output: Schema<Output>;
   /** `required` (unless given): it is called with a ciphertext or a message. `none`: with neither. */
   readonly plaintext?: "required" | "none";
+  /** Whether it does no harm when a request is served twice, by this enclave or another of its fleet. No, unless given. */
+  readonly idempotent?: boolean;
   /** 10 seconds unless given; the request's own deadline holds as well. */
   readonly deadlineMs?: number;
   /**
@@ -132,6 +134,7 @@ export function functionOperations(functions: readonly EnclaveFunction[], option
   return definitions.map((definition) =>
     jsonOperation(`functions/${definition.name}`, {
       resource: definition.plaintext === "none" ? "Enclave" : "Key",
+      idempotent: definition.idempotent === true,
       maxBodyBytes: MAX_MESSAGE_REQUEST_BYTES,
       schema: functionRequest,
       run: (request, call) => callFunction(definition, request, { call, options }),

@@ -54,6 +54,8 @@ export interface Operation {
   readonly name: string;
   /** What the policies are asked about: a key, or the enclave itself where it uses none. */
   readonly resource: "Key" | "Enclave";
+  /** Whether it does no harm when a request is served twice. What is not so is served by the enclave that its caller attested alone. */
+  readonly idempotent: boolean;
   /** Longest JSON body in bytes. */
   readonly maxBodyBytes: number;
   readonly run: (body: Uint8Array, call: Call) => Promise<RoutedAnswer>;
@@ -82,6 +84,7 @@ export class Guard {
       contentTypes: operation.runStream ? [JSON_TYPE, STREAM_TYPE] : [JSON_TYPE],
       always: false,
       guarded: true,
+      idempotent: operation.idempotent,
       serve: (request) => this.#serve(operation, request),
     };
   }

@@ -39,7 +39,7 @@ type Body = AsyncIterable<Uint8Array>;
 
 /** All of them. They throw, besides what shared/wire.ts refuses, the ServiceErrors of `Decryption` and `Encryption`. */
 export function messageOperations(options: MessageOperationsOptions): Operation[] {
-  const ofKey = { resource: "Key", maxBodyBytes: MAX_MESSAGE_REQUEST_BYTES } as const;
+  const ofKey = { resource: "Key", idempotent: true, maxBodyBytes: MAX_MESSAGE_REQUEST_BYTES } as const;
   return [
     {
       ...jsonOperation("messages/decrypt", {

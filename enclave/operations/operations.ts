@@ -26,7 +26,7 @@ export interface OperationsOptions extends Pick<DecryptionOptions, "kms" | "keys
   readonly decryption: Decryption;
 }
 
-export interface JsonOperation<T> extends Pick<Operation, "resource" | "maxBodyBytes"> {
+export interface JsonOperation<T> extends Pick<Operation, "resource" | "idempotent" | "maxBodyBytes"> {
   readonly schema: z.ZodType<T>;
   readonly run: (request: T, call: Call) => Promise<RoutedAnswer>;
 }
@@ -42,7 +42,7 @@ export function jsonOperation<T>(name: string, { schema, run, ...rest }: JsonOpe
 /** Those on keys and random bytes. They throw, besides what shared/wire.ts refuses, the ServiceErrors of `Decryption`. */
 export function createOperations(options: OperationsOptions): Operation[] {
   const { decryption } = options;
-  const withKey = { resource: "Key", maxBodyBytes: MAX_REQUEST_BYTES } as const;
+  const withKey = { resource: "Key", idempotent: true, maxBodyBytes: MAX_REQUEST_BYTES } as const;
   return [
     jsonOperation("decrypt", {
       ...withKey,

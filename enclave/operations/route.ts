@@ -65,6 +65,8 @@ export interface Route {
   readonly always: boolean;
   /** Whether it finds out who asks before it does anything; what anybody may ask takes no place from those who are known. */
   readonly guarded: boolean;
+  /** Whether it does no harm when a request is served twice. */
+  readonly idempotent: boolean;
   readonly serve: (request: RoutedRequest) => Promise<RoutedAnswer>;
 }
 

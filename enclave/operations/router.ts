@@ -20,6 +20,8 @@ export interface RouterOptions {
   readonly nsm: Pick<NsmClient, "attest">;
   /** The keys that documents bind; with the key of the connection where a request came over TLS. */
   readonly endpointKeys: (connectionKey: Uint8Array | undefined) => EndpointKeys;
+  /** Whether other enclaves open what is sealed to this one: told beside documents, for clients to choose a way by. */
+  readonly sealedKeysAreShared: boolean;
   readonly guard: Guard;
   readonly operations: readonly Operation[];
   readonly readiness: Pick<Readiness, "assertReady">;
@@ -58,13 +60,14 @@ export class Router {
   }
 }
 
-function openRoutes({ nsm, endpointKeys, readiness, health }: RouterOptions): Map<string, Route> {
-  const get = { method: "GET", contentTypes: [], guarded: false } as const;
+function openRoutes({ nsm, endpointKeys, sealedKeysAreShared, readiness, health }: RouterOptions): Map<string, Route> {
+  const get = { method: "GET", contentTypes: [], guarded: false, idempotent: true } as const;
   const attestation: Route = {
     ...get,
     name: "attestation",
     always: false,
-    serve: async ({ query, connectionKey }) => jsonAnswer(await attest(nsm, query, endpointKeys(connectionKey()))),
+    serve: async ({ query, connectionKey }) =>
+      jsonAnswer(await attest(nsm, query, { keys: endpointKeys(connectionKey()), sealedKeysAreShared })),
   };
   const healthz: Route = { ...get, name: "healthz", always: true, serve: async () => jsonAnswer(health()) };
   const readyz: Route = {
@@ -83,7 +86,7 @@ function openRoutes({ nsm, endpointKeys, readiness, health }: RouterOptions): Ma
 async function attest(
   nsm: Pick<NsmClient, "attest">,
   query: URLSearchParams,
-  keys: EndpointKeys,
+  { keys, sealedKeysAreShared }: { readonly keys: EndpointKeys; readonly sealedKeysAreShared: boolean },
 ): Promise<AttestationResponse> {
   const nonce = parseNonce(query);
   const userData = await endpointKeysUserData(keys);
@@ -91,6 +94,7 @@ async function attest(
   return {
     document: toBase64(document),
     keyConfigurations: toBase64(keys.keyConfigurations),
+    ...(sealedKeysAreShared ? { shared: true as const } : {}),
     ...(keys.tlsKey ? { tlsKey: toBase64(keys.tlsKey) } : {}),
   };
 }

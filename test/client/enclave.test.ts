@@ -91,6 +91,7 @@ describe("who calls", () => {
     expect(operations()[0]?.fields).toEqual({
       "content-type": "application/json",
       date: NOW.toUTCString(),
+      enclave: enclave.attestation.attestation.moduleId,
       authorization: `Bearer ${token}`,
     });
     const outer = JSON.stringify(sent.map(({ path, init }) => [path, init.headers]));

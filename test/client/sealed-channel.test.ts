@@ -321,3 +321,79 @@ it("a closed channel makes no call and has no attestation", async () => {
   expect(() => enclave.attestation).toThrow(TypeError);
   expect(requests()).toBe(0);
 });
+
+describe("enclaves that share their keys", () => {
+  const LOCATION = "enclaves/a/attestation";
+  const saysShared: FakeParentOptions["editAttestation"] = (answer) => ({ ...answer, shared: true });
+  const sharing = (parent: Omit<FakeParentOptions, "maker"> = {}, options: Partial<ConnectOptions> = {}) =>
+    connected({ location: LOCATION, editAttestation: saysShared, ...parent }, options);
+  const posts = (sent: readonly Sent[]) => sent.filter(({ method }) => method === "POST").map(({ path }) => path);
+
+  it("are sent what does no harm twice at the root, where any may serve it", async () => {
+    const { enclave, sent, opened } = await sharing();
+    await enclave.random(4);
+    await enclave.callFunction("score", {}, { idempotent: true });
+    expect(posts(sent)).toEqual(["/v1/sealed", "/v1/sealed"]);
+    expect(opened.map(({ fields }) => fields.enclave)).toEqual([undefined, undefined]);
+  });
+
+  it("are sent all else where the one is that was attested, and which it names", async () => {
+    const { enclave, sent, opened } = await sharing();
+    await enclave.callFunction("pay", {});
+    expect(posts(sent)).toEqual(["/enclaves/a/v1/sealed"]);
+    expect(opened[0]?.fields.enclave).toBe(enclave.attestation.attestation.moduleId);
+  });
+
+  it("that do not are sent everything where the one is that was attested", async () => {
+    const { enclave, sent, opened } = await sharing({ editAttestation: (answer) => answer });
+    await enclave.random(4);
+    expect(posts(sent)).toEqual(["/enclaves/a/v1/sealed"]);
+    expect(opened[0]?.fields.enclave).toBe(enclave.attestation.attestation.moduleId);
+  });
+
+  it.each(["ERR_KEY_CONFIGURATION", "ERR_DECRYPTION_FAILED"] as const)(
+    "among others that say %s: the one that was attested is asked next, and nothing is attested anew",
+    async (code) => {
+      const answer = inTurn(() => problem(code));
+      const { enclave, sent, attestations } = await sharing({ answer });
+      await enclave.random(4);
+      expect(posts(sent)).toEqual(["/v1/sealed", "/enclaves/a/v1/sealed"]);
+      expect(attestations()).toBe(1);
+    },
+  );
+
+  it("when they have given the key up, are attested anew", async () => {
+    const { enclave, rotate, sent, attestations } = await sharing();
+    await rotate();
+    await enclave.random(4);
+    expect(posts(sent)).toEqual(["/v1/sealed", "/enclaves/a/v1/sealed", "/v1/sealed"]);
+    expect(attestations()).toBe(2);
+  });
+
+  it("are believed under the seal that a call is another's: it is made again after an attestation, whatever it does", async () => {
+    const answers = [refusal("ERR_OTHER_ENCLAVE")];
+    const { enclave, opened, attestations } = await sharing({ serve: () => answers.shift() ?? OUTPUT });
+    expect(await enclave.callFunction("pay", {})).toBe(1);
+    expect([opened.length, attestations()]).toEqual([2, 2]);
+  });
+
+  it("that say so again are believed for good", async () => {
+    const { enclave, opened } = await sharing({ serve: () => refusal("ERR_OTHER_ENCLAVE") });
+    await expect(enclave.callFunction("pay", {})).rejects.toThrowCode("ERR_OTHER_ENCLAVE");
+    expect(opened).toHaveLength(2);
+  });
+
+  it("are not spoken for by somebody on the way who says so in the clear", async () => {
+    const { enclave, requests } = await sharing(
+      { answer: (sent) => (sent.method === "POST" ? problem("ERR_OTHER_ENCLAVE") : undefined) },
+      { maxRetries: 0 },
+    );
+    await expect(enclave.callFunction("pay", {})).rejects.toThrowCode("ERR_ENCLAVE_UNAVAILABLE");
+    expect(requests()).toBe(0); // at the root
+  });
+
+  it.each(["yes", false, null])("are not shared where somebody on the way says %s", async (shared) => {
+    const editAttestation: FakeParentOptions["editAttestation"] = (answer) => ({ ...answer, shared });
+    await expect(sharing({ editAttestation })).rejects.toThrowCode("ERR_MESSAGE_MALFORMED");
+  });
+});

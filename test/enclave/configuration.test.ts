@@ -25,6 +25,8 @@ const PROVIDED = {
 };
 
 const withSealed = (sealed: Document): Document => ({ ...BASE, channels: { sealed } });
+const SHARED = { keyId: KEY_ARN, fleet: "payments" };
+const withShared = (shared: Document): Document => ({ ...BASE, channels: { sealed: { shared } } });
 const withTls = (tls: Document): Document => ({ ...BASE, channels: { tls } });
 const withAuthorization = (changes: Document): Document => ({
   ...BASE,
@@ -108,6 +110,10 @@ describe("parseConfiguration", () => {
     expect(parse(document).keys.resolve("alias/b").arn).toBe(KEY_ARN);
   });
 
+  it("takes one sealing identity for a fleet", () => {
+    expect(parse(withShared({ ...SHARED, keyId: KEY_ARN })).channels.sealed.shared).toEqual(SHARED);
+  });
+
   it.each<[string, Document, string]>([
     ["an unknown field", { ...BASE, debug: true }, "debug"],
     ["an unknown field within", { ...BASE, kms: { ...KMS, endpoint: "https://evil" } }, "kms: Unrecognized key"],
@@ -174,6 +180,19 @@ describe("parseConfiguration", () => {
       "a private key over the gateway",
       { ...withTls(PROVIDED), kms: { ...KMS, transport: "gateway" } },
       "channels.tls: the gateway opens no private key",
+    ],
+    ["a fleet without a name", withShared({ ...SHARED, fleet: "" }), "channels.sealed.shared.fleet"],
+    ["a fleet with a name for nobody's path", withShared({ ...SHARED, fleet: "a/b" }), "channels.sealed.shared.fleet"],
+    ["a fleet's seeds under no key", withShared({ fleet: "payments" }), "channels.sealed.shared.keyId"],
+    [
+      "a fleet's seeds under a KMS key of somebody else",
+      withShared({ ...SHARED, keyId: OTHER_KEY_ARN }),
+      "channels.sealed.shared.keyId: expected a key of kms.keys",
+    ],
+    [
+      "PITFALLS 1: a fleet's seeds over the gateway",
+      { ...withShared(SHARED), kms: { ...KMS, transport: "gateway" } },
+      "channels.sealed.shared: the gateway opens no seed",
     ],
     ["issuers that are no certificates", withTls({ ...PROVIDED, issuers: ["CA"] }), "channels.tls.issuers.0"],
     ["no issuers of certificates", withTls({ ...PROVIDED, issuers: [] }), "channels.tls.issuers"],

@@ -149,6 +149,8 @@ export interface StackChanges {
   readonly authorization?: Json;
   /** Attested TLS with a generated certificate, or as it says. */
   readonly tls?: true | Json;
+  /** Where the parent's services are, in place of those that are played here. */
+  readonly services?: string;
   /** What the parent offers as a renewed certificate; nothing unless given. */
   readonly tlsCertificate?: () => unknown;
   /** Where the parent finds records of branch keys. */
@@ -181,7 +183,7 @@ export async function startStack(kms: Kms, changes: StackChanges = {}): Promise<
     addresses: {
       listen: `unix:${join(testFolder(), "enclave")}`,
       tunnel: changes.tunnel ?? (await bytePipe(simulation.kms.port)),
-      services: services.address,
+      services: changes.services ?? services.address,
       ...(changes.tls ? { tls: tlsAddress } : {}),
     },
     log,

@@ -63,7 +63,7 @@ function setUp({ authenticate, proof, decision = ALLOWED, limits, run, runStream
     ...{ log, clock, nowMs: () => START.getTime() },
   });
   const operation: Operation = {
-    ...{ name: "decrypt", resource: "Key", maxBodyBytes: 100 },
+    ...{ name: "decrypt", resource: "Key", idempotent: true, maxBodyBytes: 100 },
     run: async (body, call) => {
       steps.push("operation");
       if (run) return run(body, call);
@@ -218,7 +218,7 @@ describe("decisions", () => {
       return jsonAnswer({});
     };
     await guard
-      .route({ name: "functions/score", resource: "Key", maxBodyBytes: 10, run })
+      .route({ name: "functions/score", resource: "Key", idempotent: true, maxBodyBytes: 10, run })
       .serve(requestOf([], { channel: "tls" }));
     const when = { now: new Date(START.getTime() + 5) };
     expect(asked).toEqual([{ ...INTENT, ...when, principal: PRINCIPAL, action: "functions/score", channel: "tls" }]);

@@ -1,6 +1,6 @@
 /** The keys of sealed requests: published together, replaced by age, and opening for a while afterwards. */
 import { describe, expect, it } from "vitest";
-import { SealedKeys } from "../../../enclave/channels/sealed-keys.js";
+import { OwnSealedKeys } from "../../../enclave/channels/own-sealed-keys.js";
 import { parseKeyConfigurations } from "../../../shared/ohttp/key-configuration.js";
 import { KEM_P256_HKDF_SHA256, KEM_X25519_HKDF_SHA256 } from "../../../shared/ohttp/suites.js";
 import { TestClock } from "../fakes.js";
@@ -9,24 +9,24 @@ const LIMITS = { keyMaxAgeSeconds: 600, overlapSeconds: 60 };
 
 async function setUp(limits: Partial<typeof LIMITS> = {}) {
   const clock = new TestClock();
-  const keys = await SealedKeys.create({ clock, limits: { ...LIMITS, ...limits }, firstId: 0 });
+  const keys = await OwnSealedKeys.create({ clock, limits: { ...LIMITS, ...limits }, firstId: 0 });
   const published = () => parseKeyConfigurations(keys.published);
   const ids = () => published().map(({ keyId }) => keyId);
   return { clock, keys, published, ids };
 }
 
-describe("SealedKeys", () => {
+describe("OwnSealedKeys", () => {
   it("publishes one key for each KEM, and opens with the private halves of those", async () => {
     const { keys, published } = await setUp();
     expect(published().map(({ kemId }) => kemId)).toEqual([KEM_X25519_HKDF_SHA256, KEM_P256_HKDF_SHA256]);
     for (const configuration of published()) {
-      expect(keys.find(configuration.keyId).configuration).toEqual(configuration);
+      expect((await keys.find(configuration.keyId)).configuration).toEqual(configuration);
     }
     expect(keys.state).toEqual({ keyAgeSeconds: 0, retiredKeys: 0 });
   });
 
   it("begins with any even identifier, so that a restarted enclave seldom has those of before", async () => {
-    const boots = Array.from({ length: 20 }, () => SealedKeys.create({ clock: new TestClock(), limits: LIMITS }));
+    const boots = Array.from({ length: 20 }, () => OwnSealedKeys.create({ clock: new TestClock(), limits: LIMITS }));
     const firstIds = (await Promise.all(boots)).map((keys) => parseKeyConfigurations(keys.published)[0]?.keyId ?? -1);
     expect(new Set(firstIds).size).toBeGreaterThan(5); // all alike in one of 2^80 runs or so
     expect(firstIds.filter((id) => id % 2 !== 0)).toEqual([]);
@@ -34,12 +34,12 @@ describe("SealedKeys", () => {
 
   it("keeps private keys that cannot be exported", async () => {
     const { keys, ids } = await setUp();
-    for (const id of ids()) expect(keys.find(id).keys.privateKey.extractable).toBe(false);
+    for (const id of ids()) expect((await keys.find(id)).keys.privateKey.extractable).toBe(false);
   });
 
   it("has no other", async () => {
     const { keys } = await setUp();
-    for (const id of [2, 3, 255]) expect(() => keys.find(id)).toThrowCode("ERR_KEY_CONFIGURATION");
+    for (const id of [2, 3, 255]) await expect(keys.find(id)).rejects.toThrowCode("ERR_KEY_CONFIGURATION");
   });
 
   it("replaces all of them by other keys with other identifiers", async () => {
@@ -53,22 +53,22 @@ describe("SealedKeys", () => {
 
   it("opens with those that are no longer published to the end of the overlap, and not a millisecond longer", async () => {
     const { clock, keys } = await setUp();
-    const old = keys.find(0);
+    const old = await keys.find(0);
     await keys.rotate();
     expect(keys.state.retiredKeys).toBe(2);
     clock.advance(59_999);
-    expect(keys.find(0)).toBe(old);
+    expect(await keys.find(0)).toBe(old);
     clock.advance(1);
-    expect(() => keys.find(0)).toThrowCode("ERR_KEY_CONFIGURATION");
-    expect(() => keys.find(1)).toThrowCode("ERR_KEY_CONFIGURATION");
+    await expect(keys.find(0)).rejects.toThrowCode("ERR_KEY_CONFIGURATION");
+    await expect(keys.find(1)).rejects.toThrowCode("ERR_KEY_CONFIGURATION");
     expect(keys.state.retiredKeys).toBe(0);
-    expect(keys.find(2)).toBeDefined();
+    expect(await keys.find(2)).toBeDefined();
   });
 
   it("without an overlap has only what is published", async () => {
     const { keys } = await setUp({ overlapSeconds: 0 });
     await keys.rotate();
-    expect(() => keys.find(0)).toThrowCode("ERR_KEY_CONFIGURATION");
+    await expect(keys.find(0)).rejects.toThrowCode("ERR_KEY_CONFIGURATION");
   });
 
   it("keeps each generation for its own time", async () => {
@@ -77,8 +77,8 @@ describe("SealedKeys", () => {
     clock.advance(30_000);
     await keys.rotate();
     clock.advance(30_000);
-    expect(() => keys.find(0)).toThrowCode("ERR_KEY_CONFIGURATION");
-    expect(keys.find(2)).toBeDefined();
+    await expect(keys.find(0)).rejects.toThrowCode("ERR_KEY_CONFIGURATION");
+    expect(await keys.find(2)).toBeDefined();
     expect(keys.state.retiredKeys).toBe(2);
   });
 
@@ -100,7 +100,7 @@ describe("SealedKeys", () => {
     expect(ids()).toEqual([254, 255]);
     await keys.rotate();
     expect(ids()).toEqual([0, 1]);
-    expect(keys.find(0).configuration).toEqual(parseKeyConfigurations(keys.published)[0]);
+    expect((await keys.find(0)).configuration).toEqual(parseKeyConfigurations(keys.published)[0]);
   });
 
   it("refuses a rotation that would need an identifier which still opens", async () => {
@@ -120,7 +120,7 @@ describe("SealedKeys", () => {
     expect(keys.state.retiredKeys).toBe(2);
     expect(ids()).toEqual([2, 3]);
     for (const configuration of [...before, ...parseKeyConfigurations(keys.published)]) {
-      expect(keys.find(configuration.keyId).configuration).toEqual(configuration);
+      expect((await keys.find(configuration.keyId)).configuration).toEqual(configuration);
     }
   });
 

@@ -1,0 +1,42 @@
+/** One enclave of a fleet, as far as its sealing seeds: NSM and KMS of a simulated platform on the test's clock. */
+import { createHash } from "node:crypto";
+import type { FleetIdentity } from "../../../enclave/channels/fleet-identity.js";
+import { fleetIdentityOf } from "../../../enclave/channels/fleet-identity.js";
+import { SealingSeeds } from "../../../enclave/channels/sealing-seeds.js";
+import { KmsHealth } from "../../../enclave/health.js";
+import { NsmClient } from "../../../enclave/nsm.js";
+import type { EnclaveImage } from "../../../simulator/image.js";
+import { bootSimulatedNsm } from "../../../simulator/nsm/simulated-nsm.js";
+import type { NitroPki } from "../../../simulator/pki/nitro-pki.js";
+import type { TestClock } from "../fakes.js";
+import { KEY_ARN } from "../fakes.js";
+import { INSTANCE_ID, testImage } from "../platform.js";
+import type { SeedKms } from "./seed-kms.js";
+
+export interface FleetMember {
+  readonly identity: FleetIdentity;
+  readonly seeds: SealingSeeds;
+  readonly nsm: NsmClient;
+}
+
+export interface MemberOptions {
+  readonly clock: TestClock;
+  readonly pki: NitroPki;
+  readonly kms: SeedKms;
+  readonly fleet?: string;
+  readonly image?: EnclaveImage;
+  readonly configuration?: string;
+  readonly instanceId?: string;
+}
+
+export async function fleetMember(options: MemberOptions): Promise<FleetMember> {
+  const { clock, pki, kms, fleet = "payments", configuration = "{}", instanceId = INSTANCE_ID } = options;
+  const device = await bootSimulatedNsm({ pki, image: options.image ?? (await testImage()), instanceId });
+  const nsm = new NsmClient(device, clock);
+  await nsm.extendPcr(16, createHash("sha384").update(configuration).digest());
+  await nsm.lockPcr(16);
+  const identity = await fleetIdentityOf(nsm, fleet);
+  const health = new KmsHealth(clock);
+  const seeds = new SealingSeeds({ identity, keyArn: KEY_ARN, kms: { operations: () => kms.client }, health, nsm });
+  return { identity, seeds, nsm };
+}

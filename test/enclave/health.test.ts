@@ -1,0 +1,33 @@
+/** The enclave's report of itself: what makes it degraded. */
+import { describe, expect, it } from "vitest";
+import type { SharedKeysState } from "../../enclave/channels/sealed-keys.js";
+import type { HealthSources } from "../../enclave/health.js";
+import { healthReport, KmsHealth } from "../../enclave/health.js";
+import { TestClock } from "./fakes.js";
+
+const sourcesWith = (shared?: SharedKeysState): HealthSources => ({
+  nsm: { state: "ok" },
+  kms: new KmsHealth(new TestClock()),
+  recipient: { state: { keyAgeSeconds: 0, keyUses: 0, spareKeys: 0 } },
+  credentials: undefined,
+  time: { state: { documentAgeSeconds: 0, wallAheadMs: 0, kmsAheadMs: null, monotonicAheadMs: null } },
+  sealed: { state: { keyAgeSeconds: 0, retiredKeys: 0, ...(shared ? { shared } : {}) } },
+  tls: undefined,
+  machine: undefined,
+});
+
+describe("a report", () => {
+  it("is ok with keys of the enclave's own, and with those of a fleet", () => {
+    expect(healthReport(sourcesWith()).status).toBe("ok");
+    const shared = { epoch: 3, failure: undefined, rollbacks: 1 };
+    expect(healthReport(sourcesWith(shared))).toMatchObject({ status: "ok", sealed: { shared } });
+  });
+
+  it.each(["ERR_ROLLBACK", "ERR_SEALING_SEED", "ERR_KMS_DENIED"] as const)(
+    "is degraded while the seeds of a fleet are not as they should be (%s)",
+    (failure) => {
+      const shared = { epoch: 3, failure, rollbacks: 1 };
+      expect(healthReport(sourcesWith(shared))).toMatchObject({ status: "degraded", sealed: { shared } });
+    },
+  );
+});
