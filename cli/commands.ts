@@ -47,6 +47,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./decrypt.js")).decrypt,
   },
   {
+    name: "context",
+    summary: "what is wrong with an encryption context: secrets in clear, pairs that policy relies on missing",
+    load: async () => (await import("./context.js")).context,
+  },
+  {
     name: "enclave",
     summary: "the service inside the enclave",
     load: async () => (await import("./enclave.js")).enclave,

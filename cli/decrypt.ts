@@ -7,6 +7,7 @@ import { connectEnclaveTls } from "../client/node/index.js";
 import { ServiceError } from "../shared/errors.js";
 import type { Io } from "./command.js";
 import { CommandFailure, defineCommand } from "./command.js";
+import { ToldWarnings } from "./context/told-warnings.js";
 import { assertGiven, attestedOptions, parseContext, parseUrl } from "./decrypt-options.js";
 import { readInput } from "./input.js";
 import { optionValue } from "./option-values.js";
@@ -41,6 +42,8 @@ stdin is a ciphertext of AWS KMS, or a message of the AWS Encryption SDK with ke
   --json               on failure also {"error": …} on stdout
   --help
 
+What is wrong with the encryption context is told on stderr as a warning, as by "nitro-decrypt context lint".
+
 Exit code 0 when everything was decrypted and authenticated; 1 with the code on stderr if not, and
 what was written before is then not to be used; 2 for wrong usage.
 `;
@@ -64,13 +67,15 @@ export const decrypt = defineCommand({
     });
     assertGiven(values, ["url", "pcrs", "token"]);
     const url = parseUrl(optionValue(values, "url") ?? "");
+    const warnings = new ToldWarnings("decrypt", io);
     const job: Job = {
-      encryptionContext: parseContext(values.context ?? []),
+      warnings,
+      expected: values.context === undefined ? {} : { encryptionContext: parseContext(values.context) },
       keyId: optionValue(values, "key-id"),
       progress: new Progress(io, io.watched || values.progress === true),
       io,
     };
-    const options = await attestedOptions(values, io);
+    const options = { ...(await attestedOptions(values, io)), onContextWarning: warnings.tell };
     const run = url.protocol === "tls:" ? overTls : overSealed;
     await run(url, options, job).catch((error: unknown) => {
       throw withAdvice(error);
@@ -80,9 +85,11 @@ export const decrypt = defineCommand({
 });
 
 interface Job {
-  readonly encryptionContext: Readonly<Record<string, string>>;
+  /** What --context gives: of a ciphertext the whole context, of a message pairs that must be in it. */
+  readonly expected: { readonly encryptionContext?: Readonly<Record<string, string>> };
   readonly keyId: string | undefined;
   readonly progress: Progress;
+  readonly warnings: ToldWarnings;
   readonly io: Io;
 }
 
@@ -101,8 +108,9 @@ async function overTls(url: URL, options: AttestedOptions, job: Job): Promise<vo
     const { start, all } = await startOf(job.io.stdin(), MAX_CIPHERTEXT_BYTES + 1);
     if (start.length === 0) throw new ServiceError("ERR_MESSAGE_MALFORMED", "stdin is empty");
     if (!isMessage(start)) return await decryptWhole(enclave, start, job);
-    const { encryptionContext, io, progress } = job;
-    const opened = await enclave.decryptMessageStream(all, { encryptionContext, signal: io.interrupted });
+    const { expected, io, progress, warnings } = job;
+    const opened = await enclave.decryptMessageStream(all, { ...expected, signal: io.interrupted });
+    warnings.look(opened.encryptionContext);
     try {
       for await (const part of opened.plaintext) {
         await io.write(part);
@@ -117,16 +125,18 @@ async function overTls(url: URL, options: AttestedOptions, job: Job): Promise<vo
 }
 
 async function decryptWhole(enclave: Enclave, input: Uint8Array, job: Job): Promise<void> {
-  const { encryptionContext, keyId, io } = job;
+  const { expected, keyId, io, warnings } = job;
   const signal = { signal: io.interrupted };
   if (isMessage(input)) {
     if (keyId !== undefined) throw new CommandFailure(2, "--key-id: a message names its keys itself");
-    return io.write((await enclave.decryptMessage({ message: input, encryptionContext }, signal)).plaintext);
+    const opened = await enclave.decryptMessage({ message: input, ...expected }, signal);
+    warnings.look(opened.encryptionContext);
+    return io.write(opened.plaintext);
   }
   if (input.length > MAX_CIPHERTEXT_BYTES) {
     throw new ServiceError("ERR_MESSAGE_MALFORMED", "stdin is neither a KMS ciphertext nor a committed message");
   }
-  const request = { ciphertext: input, encryptionContext, ...(keyId === undefined ? {} : { keyId }) };
+  const request = { ciphertext: input, encryptionContext: {}, ...expected, ...(keyId === undefined ? {} : { keyId }) };
   await io.write((await enclave.decrypt(request, signal)).plaintext);
 }
 

@@ -9,6 +9,8 @@
 import type { TrustAnchor } from "../shared/attestation/trust-anchor.js";
 import type { CertificateCache } from "../shared/certificate-cache.js";
 import type { TokenSource } from "./caller.js";
+import type { ContextWarningOptions } from "./context-warnings.js";
+import { contextWatch } from "./context-warnings.js";
 import type { Enclave } from "./enclave.js";
 import { enclaveOver } from "./enclave.js";
 import type { EnclavePolicy } from "./policy.js";
@@ -16,7 +18,7 @@ import { CheckedEnclavePolicy } from "./policy.js";
 import { openSealedChannel } from "./sealed-channel.js";
 
 /** What every way to connect takes. */
-export interface AttestedOptions {
+export interface AttestedOptions extends ContextWarningOptions {
   /** The root that the document must chain to: AWS_NITRO_ENCLAVES_ROOT_G1, or a simulation's. */
   readonly trustAnchor: TrustAnchor;
   /** Which enclave it must be. */
@@ -77,6 +79,7 @@ export function checkOptions({ policy, trustAnchor, cache, token, proofKey, ...o
   return {
     appraiser: { trustAnchor, policy: new CheckedEnclavePolicy(policy), clock, cache },
     caller: { token, proofKey, clock },
+    watchContext: contextWatch(options),
     maxAgeMs: positive(options.attestationMaxAgeMs ?? DEFAULTS.attestationMaxAgeMs, "attestationMaxAgeMs"),
     deadlineMs: positive(options.deadlineMs ?? DEFAULTS.deadlineMs, "deadlineMs"),
     retry: {

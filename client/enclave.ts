@@ -31,6 +31,7 @@ import {
 import type { CallerOptions } from "./caller.js";
 import { callerFields } from "./caller.js";
 import type { Channel } from "./channel.js";
+import type { ContextWatch } from "./context-warnings.js";
 import { withDeadline } from "./deadline.js";
 import type { RetryOptions } from "./retry.js";
 import { withRetries } from "./retry.js";
@@ -168,19 +169,21 @@ export interface EnclaveOptions {
   readonly caller: CallerOptions;
   readonly retry: RetryOptions;
   readonly deadlineMs: number;
+  readonly watchContext: ContextWatch;
 }
 
 interface Call<T> extends CallOptions {
-  readonly body: object;
+  readonly body: { readonly encryptionContext?: EncryptionContext | undefined; readonly [field: string]: unknown };
   readonly response: z.ZodType<T>;
   readonly maxResponseBytes?: number;
   readonly idempotent?: boolean;
 }
 
 /** The operations over a channel. */
-export function enclaveOver(channel: Channel, { caller, retry, deadlineMs }: EnclaveOptions): Enclave {
+export function enclaveOver(channel: Channel, { caller, retry, deadlineMs, watchContext }: EnclaveOptions): Enclave {
   async function call<T>(operation: string, { body, response, signal: given, ...rest }: Call<T>): Promise<T> {
     const { maxResponseBytes = MAX_ANSWER_BYTES, idempotent = true } = rest;
+    watchContext(body.encryptionContext);
     const json = utf8(JSON.stringify(body));
     const answer = await withDeadline({ deadlineMs, signal: given }, (signal) =>
       withRetries(idempotent ? retry : { ...retry, maxRetries: 0 }, signal, async () => {

@@ -12,6 +12,8 @@ export {
 export type { CertificateSummary, VerifiedAttestation, VerifyOptions } from "../shared/attestation/verify.js";
 export { verifyAttestation } from "../shared/attestation/verify.js";
 export { CertificateCache } from "../shared/certificate-cache.js";
+export type { ContextExpectations, ContextWarning, ContextWarningCode } from "../shared/context-lint.js";
+export { lintEncryptionContext, withoutSignaturePair } from "../shared/context-lint.js";
 export type { ErrorCode } from "../shared/errors.js";
 export { ERRORS, isErrorCode, ServiceError } from "../shared/errors.js";
 export { generateProofKey, thumbprintOf } from "../shared/proof-of-possession.js";

@@ -139,10 +139,11 @@ interface OpenedStream {
 
 async function openStream(
   channel: TlsChannel,
-  { caller, deadlineMs }: ReturnType<typeof checkOptions>,
+  { caller, deadlineMs, watchContext }: ReturnType<typeof checkOptions>,
   { operation, body, signal: given, ...rest }: StreamRequest,
 ): Promise<OpenedStream> {
   const fields = streamFields(rest);
+  watchContext(rest.encryptionContext);
   const idle = idleSignal(deadlineMs, given);
   try {
     const response = await channel.stream({

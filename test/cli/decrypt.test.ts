@@ -121,6 +121,29 @@ describe("decrypt", () => {
   });
 });
 
+describe("warnings of decrypt", () => {
+  it.each([
+    ["a sealed request", sealedUrl],
+    ["attested TLS", tlsUrl],
+  ])("are of the context that a message has, through %s, and of none of its values", async (_, url) => {
+    const enclave = await stack.connect();
+    const encryptionContext = { ...CONTEXT, contact: "alice@example.com" };
+    const { message } = await enclave.encryptMessage({ plaintext: SECRET, encryptionContext });
+    const { exitCode, out, err } = await run({ url: url(), input: message });
+    expect({ exitCode, out }).toEqual({ exitCode: 0, out: SECRET });
+    expect(err).toMatch(/^nitro-decrypt decrypt: warning: CONTEXT_PERSONAL_DATA: the pair contact .*\n$/);
+    expect(err).not.toContain("alice");
+  });
+
+  it("are of the context that is given, once", async () => {
+    const context = { ...CONTEXT, contact: "alice@example.com" };
+    const args = [...PAIRS, "--context", "contact=alice@example.com"];
+    const { exitCode, err } = await run({ input: await stack.encrypt(SECRET, context), args });
+    expect(exitCode).toBe(0);
+    expect(err.match(/CONTEXT_PERSONAL_DATA/g)).toHaveLength(1);
+  });
+});
+
 describe("decrypt is refused, and says why", () => {
   it.each([
     ["another image", 0, "ERR_PCR_MISMATCH"],
