@@ -52,6 +52,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./context.js")).context,
   },
   {
+    name: "rollover",
+    summary: "move messages from an old key to a new one inside an enclave, and tell what depends on the old one",
+    load: async () => (await import("./rollover.js")).rollover,
+  },
+  {
     name: "enclave",
     summary: "the service inside the enclave",
     load: async () => (await import("./enclave.js")).enclave,

@@ -56,7 +56,8 @@ async function readProofKey(file: string, io: Io): Promise<CryptoKeyPair> {
   }
 }
 
-async function readToken(file: string, io: Io): Promise<string> {
+/** The token in a file. @throws ServiceError ERR_TOKEN_MISSING */
+export async function readToken(file: string, io: Io): Promise<string> {
   const token = decodeUtf8(await readInput(file, io, MAX_TOKEN_BYTES)).trim();
   if (token === "") throw new ServiceError("ERR_TOKEN_MISSING", `${file} is empty: expected a token, a JWT`);
   return token;

@@ -7,6 +7,7 @@ import { connectEnclaveTls } from "../client/node/index.js";
 import { ServiceError } from "../shared/errors.js";
 import type { Io } from "./command.js";
 import { CommandFailure, defineCommand } from "./command.js";
+import { withAdvice } from "./connection-advice.js";
 import { ToldWarnings } from "./context/told-warnings.js";
 import { assertGiven, attestedOptions, parseContext, parseUrl } from "./decrypt-options.js";
 import { readInput } from "./input.js";
@@ -143,22 +144,3 @@ async function decryptWhole(enclave: Enclave, input: Uint8Array, job: Job): Prom
 /** Message format 2 with one of its two suites (AWS Encryption SDK, message format); KMS ciphertexts begin with 1. */
 const isMessage = (start: Uint8Array): boolean =>
   start[0] === 2 && (start[1] === 0x04 || start[1] === 0x05) && start[2] === 0x78;
-
-/** An error that a wrong option explains best says so. */
-function withAdvice(error: unknown): unknown {
-  if (!(error instanceof ServiceError)) return error;
-  const { code, message, cause } = error;
-  if (code === "ERR_TRUST_ANCHOR") {
-    return new ServiceError(code, `${message}; a simulation has a root of its own: --root FILE`, { cause });
-  }
-  if (code !== "ERR_ENCLAVE_UNAVAILABLE") return error;
-  const reason = codeOf(cause);
-  const entrances = "http:// and https:// are for the parent's API, tls:// is for its pass-through";
-  return new ServiceError(code, `${message}${reason ? ` (${reason})` : ""}; ${entrances}`, { cause });
-}
-
-/** The operating system's code of what went wrong: fetch wraps it. */
-function codeOf(cause: unknown): string | undefined {
-  if (!(cause instanceof Error)) return undefined;
-  return "code" in cause && typeof cause.code === "string" ? cause.code : codeOf(cause.cause);
-}

@@ -6,11 +6,11 @@ const INTERVAL_MS = 200;
 const CLEAR = "\u001b[K";
 const MEBIBYTE = 1024 * 1024;
 
-export class Progress {
+/** The line itself; whoever works says what is on it. */
+export class ProgressLine {
   readonly #io: Io;
   readonly #shown: boolean;
   readonly #beganAtMs = performance.now();
-  #bytes = 0;
   #toldAtMs = 0;
 
   constructor(io: Io, shown: boolean) {
@@ -18,22 +18,44 @@ export class Progress {
     this.#shown = shown;
   }
 
-  add(bytes: number): void {
-    this.#bytes += bytes;
+  /** Since the work began. */
+  get seconds(): number {
+    return Math.max((performance.now() - this.#beganAtMs) / 1000, 0.001);
+  }
+
+  tell(line: () => string): void {
     const nowMs = performance.now();
     if (!this.#shown || nowMs - this.#toldAtMs < INTERVAL_MS) return;
     this.#toldAtMs = nowMs;
-    this.#io.stderr(`\r${this.#line()}${CLEAR}`);
+    this.#io.stderr(`\r${line()}${CLEAR}`);
   }
 
   /** Tells the whole, and ends the line. */
-  end(): void {
-    if (this.#shown) this.#io.stderr(`\r${this.#line()}${CLEAR}\n`);
+  end(line: () => string): void {
+    if (this.#shown) this.#io.stderr(`\r${line()}${CLEAR}\n`);
+  }
+}
+
+/** Of a decryption. */
+export class Progress {
+  readonly #line: ProgressLine;
+  #bytes = 0;
+
+  constructor(io: Io, shown: boolean) {
+    this.#line = new ProgressLine(io, shown);
   }
 
-  #line(): string {
-    const seconds = (performance.now() - this.#beganAtMs) / 1000;
-    const mebibytes = this.#bytes / MEBIBYTE;
-    return `decrypted ${mebibytes.toFixed(1)} MiB, ${(mebibytes / Math.max(seconds, 0.001)).toFixed(1)} MiB/s`;
+  add(bytes: number): void {
+    this.#bytes += bytes;
+    this.#line.tell(this.#text);
   }
+
+  end(): void {
+    this.#line.end(this.#text);
+  }
+
+  readonly #text = (): string => {
+    const mebibytes = this.#bytes / MEBIBYTE;
+    return `decrypted ${mebibytes.toFixed(1)} MiB, ${(mebibytes / this.#line.seconds).toFixed(1)} MiB/s`;
+  };
 }

@@ -70,7 +70,7 @@ const cellsOf = (record: AuditRecord): readonly string[] =>
   ].map(printable);
 
 /** The user, or the role and its session. */
-function principalOf(record: AuditRecord): string {
+export function principalOf(record: AuditRecord): string {
   const { sessionContext } = record.userIdentity as { sessionContext?: { sessionIssuer?: { userName?: string } } };
   const role = sessionContext?.sessionIssuer?.userName;
   const name = usernameOf(record) ?? "-";
