@@ -5,7 +5,7 @@
  */
 import type { Dirent } from "node:fs";
 import { readdir } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { ServiceError } from "../../shared/errors.js";
 import { decodeUtf8 } from "../../shared/wire.js";
 import type { Io } from "../command.js";
@@ -52,7 +52,7 @@ function kindOf(entry: Dirent): FoundFile["kind"] {
   return entry.isFile() ? "file" : "special";
 }
 
-/** One path a line, relative to the working directory, each once; empty lines mean nothing. */
+/** One path a line, relative to the folder of the list, each once; empty lines mean nothing. */
 async function pathsIn(list: string, io: Io): Promise<readonly string[]> {
   const lines = decodeList(list, await readInput(list, io, MAX_LIST_BYTES)).split("\n");
   const paths = lines.flatMap((line, index) => {
@@ -60,7 +60,7 @@ async function pathsIn(list: string, io: Io): Promise<readonly string[]> {
     if (path.length > MAX_PATH || path.includes("\0")) {
       throw new CommandFailure(1, `${list}, line ${index + 1}: expected a path, it is none`);
     }
-    return path === "" ? [] : [resolve(io.cwd, path)];
+    return path === "" ? [] : [resolve(dirname(list), path)];
   });
   return [...new Set(paths)];
 }

@@ -107,9 +107,16 @@ async function assertAnswer(made: FileHandle, old: InspectedMessage, rollover: R
   });
   const keys = keyNamesOf(header);
   if (!keys.every((name) => isNew(name, rollover))) throw refused(`is under ${keys.join(", ")}`);
+  if (rollover.to.kind === "branchKeys") assertTenants(keys, header);
   if (!header.suite.commits) throw refused("has no key commitment");
   if (header.suite.signed !== old.header.suite.signed) throw refused("is not signed as the old message was");
   if (canonical(header) !== canonical(old.header)) throw refused("has another encryption context");
+}
+
+/** The id of a branch key is the value of the tenant's pair; which pair that is the enclave knows. */
+function assertTenants(keys: readonly string[], { encryptionContext }: MessageHeader): void {
+  const tenants = new Set([...encryptionContext.values()].map((value) => `branch-key/${value}`));
+  if (!keys.every((name) => tenants.has(name))) throw refused("is under the branch key of another tenant");
 }
 
 const refused = (what: string): FileFailure => new FileFailure("ANSWER_REFUSED", `the answer ${what}`);

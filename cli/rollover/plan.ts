@@ -5,6 +5,7 @@ import { defineCommand } from "../command.js";
 import type { Line } from "../report.js";
 import { layOut, print } from "../report.js";
 import { formatAmount, formatBytes, listFiles, table } from "./amounts.js";
+import { untilInterrupted } from "./interruption.js";
 import type { MessageState, Rollover } from "./keys.js";
 import { hasRollover, KEY_USAGE, rolloverOf, SOURCE_OPTIONS, SOURCE_USAGE, sourceOf } from "./rollover-options.js";
 import type { Survey } from "./survey.js";
@@ -42,7 +43,7 @@ export const plan = defineCommand({
       },
     });
     const rollover = hasRollover(values) ? await rolloverOf(values, io) : NO_ROLLOVER;
-    const found = await survey(await sourceOf(values, io), rollover, io);
+    const found = await untilInterrupted(io, async () => survey(await sourceOf(values, io), rollover, io));
     const report = { ...(rollover === NO_ROLLOVER ? {} : { from: rollover.from, to: rollover.to }), ...planOf(found) };
     print(io, values.json === true, report, () => describe(report, rollover !== NO_ROLLOVER));
     return 0;

@@ -14,7 +14,7 @@ import { isKeyName, isOld } from "./keys.js";
 import type { Source } from "./messages-on-disk.js";
 
 export const SOURCE_USAGE = `  --messages FOLDER  all messages in the folder and below; symbolic links are not followed
-  --list FILE        instead: the files that it lists, one path a line`;
+  --list FILE        instead: the files that it lists, one path a line, relative to its folder`;
 
 export const KEY_USAGE = `  --from KEY         an old key, as the ARN in the messages (of an alias: the ARN of its old target), or branch-key/ID;
                      may be given several times. Related multi-Region keys count as one
@@ -60,6 +60,12 @@ export async function rolloverOf(values: OptionValues, io: Io): Promise<WantedRo
   const wanted = { from, ...(await targetOf(to, optionValue(values, "config"), io)) };
   if (wanted.to.kind === "key" && isOld(wanted.to.arn, wanted)) {
     throw new CommandFailure(2, "--to is the same key as one of --from: there is nothing to roll over");
+  }
+  if (wanted.to.kind === "branchKeys" && from.some((name) => name.startsWith("branch-key/"))) {
+    throw new CommandFailure(
+      2,
+      "--to branch-keys is for messages under KMS keys: headers do not tell old and new branch keys apart",
+    );
   }
   return wanted;
 }

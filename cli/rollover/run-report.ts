@@ -2,13 +2,24 @@
 import type { Line } from "../report.js";
 import { layOut } from "../report.js";
 import { formatAmount, listFiles } from "./amounts.js";
+import type { Source } from "./messages-on-disk.js";
 import type { Outcome } from "./rollover-run.js";
 import type { Survey } from "./survey.js";
 
 export type RunReport = ReturnType<typeof reportOf>;
 
-/** @param isInterrupted whether the command was told to end */
-export function reportOf(before: Survey, { done, failed, passed, stopped }: Outcome, isInterrupted: boolean) {
+export interface Run {
+  readonly before: Survey;
+  readonly outcome: Outcome;
+  readonly source: Source;
+  /** Whether the command was told to end. */
+  readonly isInterrupted: boolean;
+}
+
+export function reportOf({ before, outcome, source, isInterrupted }: Run) {
+  const { done, failed, passed, stopped } = outcome;
+  // In a folder there may be anything; whoever lists a file takes it for a message.
+  const listed = source.kind === "list" ? before.noMessages : [];
   const left = before.toDo.length - done.messages - failed.length - passed;
   return {
     done,
@@ -16,7 +27,7 @@ export function reportOf(before: Survey, { done, failed, passed, stopped }: Outc
     notForOldKey: { ...before.amounts.other },
     /** That were not tried: the run ended before. */
     left,
-    failed: [...failed, ...before.unreadable],
+    failed: [...failed, ...before.unreadable, ...listed],
     noMessages: before.noMessages,
     skipped: before.skipped,
     interrupted: isInterrupted,

@@ -11,6 +11,8 @@ import type { OptionValues } from "../option-values.js";
 import { optionValue } from "../option-values.js";
 import { ProgressLine } from "../progress.js";
 import { print } from "../report.js";
+import { untilInterrupted } from "./interruption.js";
+import type { Source } from "./messages-on-disk.js";
 import type { ReEncrypt } from "./re-encrypt.js";
 import { reEncryptSealed, reEncryptTls } from "./re-encrypt.js";
 import { REAL_PAUSES } from "./retries.js";
@@ -66,15 +68,20 @@ export const run = defineCommand({
     });
     assertGiven(values, ["state", "url", "pcrs", "token"]);
     const rollover = await rolloverOf(values, io);
-    const { before, outcome } = await runWith(values, rollover, io);
-    const report = reportOf(before, outcome, io.interrupted.aborted);
+    const source = await sourceOf(values, io);
+    const whole = await untilInterrupted(io, () => runWith(values, { rollover, source }, io));
+    const report = reportOf({ ...whole, source, isInterrupted: io.interrupted.aborted });
     print(io, values.json === true, report, () => describeRun(report));
     return report.failed.length === 0 && report.left === 0 && !report.interrupted ? 0 : 1;
   },
 });
 
-async function runWith(values: OptionValues, rollover: WantedRollover, io: Io): Promise<WholeOutcome> {
-  const source = await sourceOf(values, io);
+interface Subject {
+  readonly rollover: WantedRollover;
+  readonly source: Source;
+}
+
+async function runWith(values: OptionValues, { rollover, source }: Subject, io: Io): Promise<WholeOutcome> {
   const concurrency = parseConcurrency(optionValue(values, "concurrency"));
   const progress = new RunProgress(io, values.progress === true);
   const whole = {

@@ -8,6 +8,7 @@ import type { OptionValues } from "../option-values.js";
 import { optionValue } from "../option-values.js";
 import { print } from "../report.js";
 import { AUDIT_OPTIONS, AUDIT_USAGE, auditRecords } from "./audit-records.js";
+import { untilInterrupted } from "./interruption.js";
 import { readJournal } from "./journal.js";
 import type { EndRecord } from "./journal-records.js";
 import type { KeyUseReport } from "./key-use.js";
@@ -57,7 +58,7 @@ export const status = defineCommand({
       },
     });
     const { source, rollover, ends } = await subjectOf(values, io);
-    const found = await survey(source, rollover, io);
+    const found = await untilInterrupted(io, () => survey(source, rollover, io));
     const since = sinceOf(values, ends, io);
     const use = await useOf(values, { keys: rollover.from, since }, io);
     const report = statusOf({ rollover, found, failed: failedIn(ends, found.toDo), since, use, now: io.now() });

@@ -37,6 +37,8 @@ export interface Stack {
   readonly parent: Parent;
   readonly policy: EnclavePolicy;
   readonly keyArn: string;
+  /** With the same policy, and without aliases. */
+  readonly furtherKeyArns: readonly string[];
   /** A caller's; `connect` uses it. */
   readonly token: string;
   /** The administrator, who also encrypts. */
@@ -51,13 +53,21 @@ export interface StackVariation {
   /** The operations that answer the parent in plain; none unless given. */
   readonly openToParent?: readonly string[];
   readonly authorization?: Json;
+  /** Keys besides the one; none unless given. */
+  readonly furtherKeys?: number;
   /** Starts the enclave in another way than in this process. On return it serves. */
   readonly launch?: (options: EnclaveOptions) => Promise<void>;
 }
 
 /** Starts everything; it is closed when the test is over. */
 export async function startStack(variation: StackVariation = {}): Promise<Stack> {
-  const { transport = "tunnel", openToParent = [], authorization = {}, launch = launchHere } = variation;
+  const {
+    transport = "tunnel",
+    openToParent = [],
+    authorization = {},
+    furtherKeys = 0,
+    launch = launchHere,
+  } = variation;
   const { issuer, token } = await issuerForTest();
   const simulation = await startSimulation();
   onTestFinished(() => simulation.close());
@@ -68,20 +78,24 @@ export async function startStack(variation: StackVariation = {}): Promise<Stack>
     return client;
   };
   const operator = clientAs(simulation.operator);
-  const { KeyMetadata } = await operator.send(new CreateKeyCommand({}));
-  const keyArn = KeyMetadata?.Arn ?? "";
+  const created = Array.from({ length: 1 + furtherKeys }, () => operator.send(new CreateKeyCommand({})));
+  const arns = (await Promise.all(created)).map(({ KeyMetadata }) => KeyMetadata?.Arn ?? "");
+  const [keyArn = "", ...furtherKeyArns] = arns;
   await operator.send(new CreateAliasCommand({ AliasName: ALIAS, TargetKeyId: keyArn }));
   const configuration = utf8(
     JSON.stringify({
       version: 1,
-      kms: { region, keys: [{ arn: keyArn, aliases: [ALIAS] }], transport, roots: [kms.caCertificate] },
+      kms: {
+        ...{ region, transport, roots: [kms.caCertificate] },
+        keys: [{ arn: keyArn, aliases: [ALIAS] }, ...furtherKeyArns.map((arn) => ({ arn }))],
+      },
       channels: { parent: openToParent, tls: { certificate: "generated" } },
       authorization: authorizationFor(issuer, authorization),
     }),
   );
   const pcrs = { ...imagePcrs(simulation), 16: toHex(await pcr16OfConfiguration(configuration)) };
   const Policy = attestedKeyPolicy(simulation, pcrs, CONTEXT.tenant);
-  await operator.send(new PutKeyPolicyCommand({ KeyId: keyArn, PolicyName: "default", Policy }));
+  for (const KeyId of arns) await operator.send(new PutKeyPolicyCommand({ KeyId, PolicyName: "default", Policy }));
   const role = clientAs(await simulation.roleCredentials());
   const parent = await startEnclaveAndParent(simulation, { configuration, launch }, role);
   const policy: EnclavePolicy = {
@@ -91,7 +105,7 @@ export async function startStack(variation: StackVariation = {}): Promise<Stack>
     configuration: "pinned",
   };
   return {
-    ...{ simulation, parent, policy, keyArn, token, operator, role },
+    ...{ simulation, parent, policy, keyArn, furtherKeyArns, token, operator, role },
     connect: (given = token) => connectEnclave(parent.url, { trustAnchor, policy, token: given }),
     encrypt: async (Plaintext, EncryptionContext = CONTEXT) => {
       const answer = await operator.send(new EncryptCommand({ KeyId: keyArn, Plaintext, EncryptionContext }));
