@@ -18,7 +18,7 @@ export const CONTEXT_WARNINGS = {
   CONTEXT_PAIR_MISSING: "serious",
   CONTEXT_RESERVED_NAME: "serious",
   CONTEXT_EMPTY: "minor",
-  CONTEXT_PAIR_UNUSED: "minor",
+  CONTEXT_PAIR_ABSENT: "minor",
   CONTEXT_RANDOM: "minor",
   CONTEXT_NAMES_ALIKE: "minor",
   CONTEXT_LARGE: "minor",
@@ -70,7 +70,7 @@ export function lintEncryptionContext(
     ...missing(context, { names: expectedPairs, code: "CONTEXT_PAIR_MISSING", because: "policy relies on it" }),
     ...missing(context, {
       names: policyPairs.filter((name) => !expectedPairs.includes(name)),
-      code: "CONTEXT_PAIR_UNUSED",
+      code: "CONTEXT_PAIR_ABSENT",
       because: "a policy asks about it",
     }),
   ];

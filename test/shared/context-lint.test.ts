@@ -141,8 +141,8 @@ describe("the other codes", () => {
     ]);
   });
 
-  it("CONTEXT_PAIR_UNUSED: what policies ask about, unless it is expected anyway", () => {
-    expect(codesOf({ record: "42" }, { policyPairs: ["tenant"] })).toEqual(["CONTEXT_PAIR_UNUSED"]);
+  it("CONTEXT_PAIR_ABSENT: what policies ask about, unless it is expected anyway", () => {
+    expect(codesOf({ record: "42" }, { policyPairs: ["tenant"] })).toEqual(["CONTEXT_PAIR_ABSENT"]);
     expect(codesOf({ record: "42" }, { expectedPairs: ["tenant"], policyPairs: ["tenant"] })).toEqual([
       "CONTEXT_PAIR_MISSING",
     ]);

@@ -72,7 +72,7 @@ describe("context lint", () => {
     expect(out.match(/: \w+: CONTEXT_\w+: the pair \w+/g)).toEqual([
       ": serious: CONTEXT_PAIR_MISSING: the pair region",
       ": serious: CONTEXT_PAIR_MISSING: the pair record",
-      ": minor: CONTEXT_PAIR_UNUSED: the pair tenant",
+      ": minor: CONTEXT_PAIR_ABSENT: the pair tenant",
     ]);
   });
 });
