@@ -26,16 +26,26 @@ export const AUDIT_OPTIONS = ["audit-data", "audit-folder"] as const;
 
 const MAX_FILE_BYTES = 256 * 1024 * 1024;
 
-/** All records, in no order; undefined if no option names an audit. @throws CommandFailure */
-export async function auditRecords(values: OptionValues, io: Io): Promise<readonly AuditRecord[] | undefined> {
+export interface Audit {
+  /** In no order. */
+  readonly records: readonly AuditRecord[];
+  /** Whether it goes up to now, and not only to its last record. */
+  readonly isCurrent: boolean;
+}
+
+/** The audit that an option names, if one does. @throws CommandFailure */
+export async function readAudit(values: OptionValues, io: Io): Promise<Audit | undefined> {
   const files = [values.audit ?? []].flat().map(String);
   const [data, folder] = [optionValue(values, "audit-data"), optionValue(values, "audit-folder")];
   const given = Number(files.length > 0) + Number(data !== undefined) + Number(folder !== undefined);
   if (given === 0) return undefined;
   if (given > 1) throw new CommandFailure(2, "--audit, --audit-data and --audit-folder: give one kind of audit");
-  if (files.length > 0) return (await Promise.all(files.map((file) => recordsOfFile(file, io)))).flat();
+  if (files.length > 0) {
+    const records = await Promise.all(files.map((file) => recordsOfFile(file, io)));
+    return { records: records.flat(), isCurrent: false };
+  }
   const source = await auditSource({ data, folder }, io);
-  return source.latest({ lines: Number.MAX_SAFE_INTEGER, since: undefined });
+  return { records: await source.latest({ lines: Number.MAX_SAFE_INTEGER, since: undefined }), isCurrent: true };
 }
 
 async function recordsOfFile(file: string, io: Io): Promise<readonly AuditRecord[]> {

@@ -40,24 +40,26 @@ export interface KeyUseQuery {
 export interface KeyUseReport {
   /** The most calls first. */
   readonly uses: readonly KeyUse[];
-  /** Time of the oldest record of all; undefined if there is none. */
+  /** Times of the oldest and of the newest record of all, ISO 8601; undefined if there is none. */
   readonly begins: string | undefined;
+  readonly ends: string | undefined;
 }
 
 /** Calls that were denied are left out: whoever has no permission does not depend on the key. */
 export function keyUseIn(records: readonly AuditRecord[], query: KeyUseQuery): KeyUseReport {
   const uses = new Map<string, KeyUse>();
-  const begins = records.reduce<string | undefined>(
-    (oldest, { eventTime }) => (oldest === undefined || eventTime < oldest ? eventTime : oldest),
-    undefined,
-  );
+  const times = records.map(({ eventTime }) => eventTime);
   for (const record of records) {
     const use = useOf(record, query);
     if (use === undefined) continue;
     const id = JSON.stringify([use.key, use.operation, use.principal, use.tenant ?? null]);
     uses.set(id, sum(uses.get(id), use));
   }
-  return { uses: [...uses.values()].sort((a, b) => b.calls - a.calls || (a.last < b.last ? 1 : -1)), begins };
+  return {
+    uses: [...uses.values()].sort((a, b) => b.calls - a.calls || (a.last < b.last ? 1 : -1)),
+    begins: times.reduce<string | undefined>((a, b) => (a === undefined || b < a ? b : a), undefined),
+    ends: times.reduce<string | undefined>((a, b) => (a === undefined || b > a ? b : a), undefined),
+  };
 }
 
 function useOf(record: AuditRecord, { keys, since, tenantPair }: KeyUseQuery): KeyUse | undefined {

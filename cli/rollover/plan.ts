@@ -76,7 +76,11 @@ function describe(plan: ReturnType<typeof planOf>, hasKeys: boolean): string {
   return [
     table([head, ...rows], [1, 2]),
     "",
-    layOut([...(hasKeys ? linesOf(plan) : []), ["no messages", String(plan.noMessages.length)], ...rest(plan)]),
+    layOut([
+      ...(hasKeys ? linesOf(plan) : []),
+      ["files that are no messages", String(plan.noMessages.length)],
+      ...rest(plan),
+    ]),
     ...(plan.unreadable.length > 0 ? ["", "cannot be read:", ...listFiles(plan.unreadable)] : []),
   ].join("\n");
 }

@@ -41,7 +41,7 @@ export function describeRun(report: RunReport): string {
     ["re-encrypted", formatAmount(done)],
     ["done before", formatAmount(alreadyDone)],
     ["not for an old key", formatAmount(notForOldKey)],
-    ["no messages", String(noMessages.length)],
+    ["files that are no messages", String(noMessages.length)],
     ["failed, and as they were", String(failed.length)],
     ["not tried", String(left)],
   ];

@@ -14,7 +14,6 @@ export interface StatusInput {
   readonly since: Date | undefined;
   /** Undefined where no audit was given. */
   readonly use: KeyUseReport | undefined;
-  readonly now: Date;
 }
 
 export interface Status {
@@ -28,8 +27,9 @@ export interface Status {
   /** From when on calls count; undefined for all of the audit. */
   readonly since?: string;
   readonly auditBegins?: string;
+  readonly auditEnds?: string;
   readonly uses?: readonly KeyUse[];
-  /** How long the old key has been looked at. */
+  /** How long the audit shows the old key. */
   readonly observedSeconds?: number;
   readonly canBeDisabled: "yes" | "no" | "unknown";
   /** Why not, each in one sentence. */
@@ -37,10 +37,9 @@ export interface Status {
 }
 
 export function statusOf(input: StatusInput): Status {
-  const { rollover, found, failed, since, use, now } = input;
+  const { rollover, found, failed, since, use } = input;
   const obstacles = obstaclesOf(input);
   const unknowns = unknownsOf(input);
-  const start = since ?? (use?.begins === undefined ? undefined : new Date(use.begins));
   return {
     from: rollover.from,
     to: rollover.to,
@@ -50,14 +49,17 @@ export function statusOf(input: StatusInput): Status {
     unreadable: found.unreadable,
     noMessages: found.noMessages.length,
     ...(since === undefined ? {} : { since: since.toISOString() }),
-    ...(use?.begins === undefined ? {} : { auditBegins: use.begins }),
-    ...(use === undefined ? {} : { uses: use.uses }),
-    ...(use === undefined || start === undefined
-      ? {}
-      : { observedSeconds: Math.max(0, Math.floor((now.getTime() - start.getTime()) / 1000)) }),
+    ...(use === undefined ? {} : { uses: use.uses, ...spanOf(use, since) }),
     canBeDisabled: obstacles.length > 0 ? "no" : unknowns.length > 0 ? "unknown" : "yes",
     reasons: [...obstacles, ...unknowns],
   };
+}
+
+function spanOf({ begins, ends }: KeyUseReport, since: Date | undefined) {
+  if (begins === undefined || ends === undefined) return {};
+  const start = Math.max(Date.parse(begins), since?.getTime() ?? 0);
+  const observedSeconds = Math.max(0, Math.floor((Date.parse(ends) - start) / 1000));
+  return { auditBegins: begins, auditEnds: ends, observedSeconds };
 }
 
 /** What speaks against it. */
@@ -80,21 +82,33 @@ const calls = (count: number): string => (count === 1 ? "1 call" : `${count} cal
 /** What cannot be said. */
 function unknownsOf({ rollover, found, since, use }: StatusInput): readonly string[] {
   const count = found.unreadable.length;
-  const begins = use?.begins;
-  const late = since !== undefined && begins !== undefined && Date.parse(begins) > since.getTime() + 1000;
   return [
     ...(count > 0
       ? [`${count} ${count === 1 ? "file" : "files"} could not be read: make them readable, and look again`]
       : []),
-    ...(use === undefined ? ["who uses it is not known: give an audit (--audit, --audit-data or --audit-folder)"] : []),
-    ...(use !== undefined && begins === undefined
-      ? ["the audit has no records: give one that covers the time since"]
-      : []),
-    ...(late ? [`the audit begins at ${begins}, after ${since.toISOString()}: give an older one too`] : []),
+    ...(use === undefined
+      ? ["who uses it is not known: give an audit (--audit, --audit-data or --audit-folder)"]
+      : gapsIn(use, since)),
     ...(rollover.from.some((name) => name.startsWith("branch-key/"))
       ? ["the audit shows the use of KMS keys, and not of branch keys"]
       : []),
   ];
+}
+
+/** Records tell seconds. */
+const SECOND_MS = 1_000;
+
+/** Where the audit does not cover the time from `since` on. */
+function gapsIn({ begins, ends }: KeyUseReport, since: Date | undefined): readonly string[] {
+  if (begins === undefined || ends === undefined)
+    return ["the audit has no records: give one that covers the time since"];
+  if (since === undefined) return [];
+  const from = Math.floor(since.getTime() / SECOND_MS) * SECOND_MS;
+  if (Date.parse(begins) > from + SECOND_MS)
+    return [`the audit begins at ${begins}, after ${since.toISOString()}: give an older one too`];
+  return Date.parse(ends) < from
+    ? [`the audit ends at ${ends}, before ${since.toISOString()}: give a newer one too`]
+    : [];
 }
 
 export function describeStatus(status: Status): string {
@@ -104,7 +118,7 @@ export function describeStatus(status: Status): string {
     ["left under the old key", formatAmount(left)],
     ["… of these failed", String(failed.length)],
     ["unreadable files", String(unreadable.length)],
-    ["no messages", String(noMessages)],
+    ["files that are no messages", String(noMessages)],
     ...(uses === undefined ? [] : ([["audit", auditLine(since, observedSeconds)]] as const)),
   ];
   return [
@@ -129,11 +143,11 @@ function useTable(uses: readonly KeyUse[]): string {
   return table([["OPERATION", "PRINCIPAL", "TENANT", "CALLS", "FAILED", "LAST", "KEY"], ...rows], [3, 4]);
 }
 
-function verdictOf({ canBeDisabled, reasons, from }: Status): readonly string[] {
+function verdictOf({ canBeDisabled, reasons, from, observedSeconds = 0 }: Status): readonly string[] {
   const key = from.length === 1 ? "The old key" : "The old keys";
   if (canBeDisabled === "yes") {
     return [
-      `${key} can be disabled: none of the messages is under it, and no call has used it.`,
+      `${key} can be disabled: none of the messages is under it, and no call used it in the ${formatSeconds(observedSeconds)} that the audit shows.`,
       "Disable it first (DisableKey; EnableKey takes that back), and look here again before its deletion is scheduled.",
     ];
   }

@@ -7,7 +7,7 @@ import { parseSince } from "../kms/audit.js";
 import type { OptionValues } from "../option-values.js";
 import { optionValue } from "../option-values.js";
 import { print } from "../report.js";
-import { AUDIT_OPTIONS, AUDIT_USAGE, auditRecords } from "./audit-records.js";
+import { AUDIT_OPTIONS, AUDIT_USAGE, readAudit } from "./audit-records.js";
 import { untilInterrupted } from "./interruption.js";
 import { readJournal } from "./journal.js";
 import type { EndRecord } from "./journal-records.js";
@@ -61,7 +61,7 @@ export const status = defineCommand({
     const found = await untilInterrupted(io, () => survey(source, rollover, io));
     const since = sinceOf(values, ends, io);
     const use = await useOf(values, { keys: rollover.from, since }, io);
-    const report = statusOf({ rollover, found, failed: failedIn(ends, found.toDo), since, use, now: io.now() });
+    const report = statusOf({ rollover, found, failed: failedIn(ends, found.toDo), since, use });
     print(io, values.json === true, report, () => describeStatus(report));
     return report.canBeDisabled === "yes" ? 0 : 1;
   },
@@ -107,7 +107,9 @@ async function useOf(
   { keys, since }: { readonly keys: readonly string[]; readonly since: Date | undefined },
   io: Io,
 ): Promise<KeyUseReport | undefined> {
-  const records = await auditRecords(values, io);
+  const audit = await readAudit(values, io);
+  if (audit === undefined) return undefined;
   const tenantPair = optionValue(values, "tenant-pair") ?? "tenant";
-  return records && keyUseIn(records, { keys, since, tenantPair });
+  const use = keyUseIn(audit.records, { keys, since, tenantPair });
+  return audit.isCurrent && use.begins !== undefined ? { ...use, ends: io.now().toISOString() } : use;
 }

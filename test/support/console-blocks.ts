@@ -15,7 +15,7 @@ interface Setting {
   readonly cwd: string;
   readonly now?: () => Date;
   /** What a command of the document is run as. */
-  readonly rewrite?: (argv: readonly string[]) => readonly string[];
+  readonly rewrite?: (argv: readonly string[]) => readonly string[] | Promise<readonly string[]>;
 }
 
 /** The block with the output of its `$ nitro-decrypt …` lines as it is now, what goes to stderr behind what goes to stdout. */
@@ -25,7 +25,7 @@ export async function consoleOutput(block: string, { commands, cwd, now, rewrite
     const [, name = "", ...argv] = line.replaceAll("\\\n", " ").trim().split(/\s+/);
     const command = await commands.find((entry) => entry.name === name)?.load();
     const io = recordedIo(now === undefined ? { cwd } : { cwd, now });
-    await command?.run(rewrite(argv), io);
+    await command?.run(await rewrite(argv), io);
     output += `$ ${line}\n${io.out}${io.err}`;
   }
   return output;

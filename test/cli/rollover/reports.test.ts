@@ -93,7 +93,10 @@ describe("rollover status", () => {
 
   it("says yes where no message is under the old key and nobody has used it", async () => {
     write("done", await messageOf(utf8("x"), { keyIds: [NEW] }));
-    expect(await statusOf([record({ eventName: "DescribeKey" })])).toMatchObject({
+    const looked = ["08", "10"].map((hour) =>
+      record({ eventName: "DescribeKey", eventTime: `2026-11-23T${hour}:00:00Z` }),
+    );
+    expect(await statusOf(looked)).toMatchObject({
       canBeDisabled: "yes",
       uses: [],
       reasons: [],
@@ -134,11 +137,14 @@ describe("rollover status", () => {
     expect((await statusOf([record()], ["--tenant-pair", "customer"])).uses).toMatchObject([{ tenant: "c1" }]);
   });
 
-  it("says that it does not know without an audit, or with one that begins too late", async () => {
+  it("says that it does not know without an audit, or with one that begins too late or ends too early", async () => {
     expect(await jsonOf(["status", "--messages", "messages", ...KEYS])).toMatchObject({ canBeDisabled: "unknown" });
     const late = await statusOf([record({ eventName: "DescribeKey" })], ["--since", "2026-11-20"]);
     expect(late).toMatchObject({ canBeDisabled: "unknown" });
     expect(late.reasons[0]).toMatch(/^the audit begins at 2026-11-23T10:00:00Z, after 2026-11-20T00:00:00.000Z/);
+    const early = await statusOf([record({ eventName: "DescribeKey" })], ["--since", "1h"]);
+    expect(early).toMatchObject({ canBeDisabled: "unknown" });
+    expect(early.reasons[0]).toMatch(/^the audit ends at 2026-11-23T10:00:00Z, before 2026-11-23T11:00:00.000Z/);
     expect(await statusOf([])).toMatchObject({ canBeDisabled: "unknown" });
   });
 
