@@ -7,7 +7,7 @@ const usage = `Tells what is wrong with an encryption context, which is no secre
 
 Usage: nitro-decrypt context lint [NAME=VALUE …] [options]
 
-"nitro-decrypt context lint --help" tells its options.
+"nitro-decrypt context lint --help" tells its options, --json among them.
 `;
 
 const group = defineCommand({

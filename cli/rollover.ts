@@ -18,7 +18,7 @@ Usage: nitro-decrypt rollover COMMAND [options]
   run     re-encrypt messages under the new key; goes on where it was cut off
   status  how far it has come, what still depends on the old key, and whether that can be disabled
 
-"nitro-decrypt rollover COMMAND --help" tells the options of a command.
+"nitro-decrypt rollover COMMAND --help" tells the options of a command. Each takes --json.
 `;
 
 const group = defineCommand({
