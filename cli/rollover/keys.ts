@@ -4,9 +4,12 @@
  * the same key material (KMS Developer Guide, "Multi-Region keys"), so they count as one.
  */
 import type { EncryptedDataKey } from "../../shared/esdk/encrypted-data-keys.js";
-import { AWS_KMS_PROVIDER, BRANCH_KEY_PROVIDER, providerText } from "../../shared/esdk/encrypted-data-keys.js";
+import { providerText } from "../../shared/esdk/encrypted-data-keys.js";
 import type { MessageHeader } from "../../shared/esdk/header.js";
 
+/** Providers of data keys: the KMS keyrings, and the AWS KMS hierarchical keyring (AWS Encryption SDK, "Keyrings"). */
+const KMS_PROVIDER = "aws-kms";
+const BRANCH_KEY_PROVIDER = "aws-kms-hierarchy";
 const BRANCH_KEY = "branch-key/";
 
 /** What new messages are under: a KMS key, or the branch keys of their tenants. */
@@ -25,7 +28,7 @@ export const keyNamesOf = ({ encryptedDataKeys }: Pick<MessageHeader, "encrypted
 
 function keyNameOf(key: EncryptedDataKey): string {
   const text = providerText(key);
-  if (key.providerId === AWS_KMS_PROVIDER) return text ?? "aws-kms, a key without a name";
+  if (key.providerId === KMS_PROVIDER) return text ?? "aws-kms, a key without a name";
   if (key.providerId === BRANCH_KEY_PROVIDER) return `${BRANCH_KEY}${text ?? ""}`;
   return `a key of the provider ${key.providerId}`;
 }

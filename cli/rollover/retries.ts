@@ -7,6 +7,7 @@ const PASSING: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "ERR_BUSY",
   "ERR_BUDGET",
   "ERR_ENCLAVE_UNAVAILABLE",
+  "ERR_KEY_STORE",
   "ERR_KMS_UNAVAILABLE",
   "ERR_TIMEOUT",
 ]);

@@ -17,8 +17,10 @@ import { describe, expect, it } from "vitest";
 import type { ReEncrypt } from "../../../cli/rollover/re-encrypt.js";
 import type { WholeRun } from "../../../cli/rollover/run-rollover.js";
 import { runRollover } from "../../../cli/rollover/run-rollover.js";
-import { utf8 } from "../../../shared/bytes.js";
+import { encodeUint } from "../../../shared/byte-writer.js";
+import { concatBytes, utf8 } from "../../../shared/bytes.js";
 import { ServiceError } from "../../../shared/errors.js";
+import { contextField, dataKeyField, writeMessage } from "../../support/esdk-message.js";
 import { testFolder } from "../../support/folder.js";
 import type { RecordedIo } from "../../support/io.js";
 import { recordedIo } from "../../support/io.js";
@@ -206,6 +208,37 @@ describe("a file that fails stays as it was", () => {
       "ERR_MESSAGE_MALFORMED",
       "ERR_MESSAGE_TOO_LARGE",
     ]);
+  });
+});
+
+describe("with branch keys as the target", () => {
+  const underBranchKeyOf = (tenant: string): Uint8Array =>
+    writeMessage({
+      context: contextField(...Object.entries(CONTEXT).map(([name, value]) => [utf8(name), utf8(value)] as const)),
+      encryptedDataKeys: concatBytes(
+        encodeUint(1, 2),
+        dataKeyField("aws-kms-hierarchy", utf8(tenant), new Uint8Array(92)),
+      ),
+    });
+
+  it.each([
+    ["acme", []],
+    ["globex", ["ANSWER_REFUSED"]],
+  ])("takes an answer under the branch key of the message's own tenant: %s", async (tenant, codes) => {
+    const at = folders();
+    const path = at.write("old", await messageOf(SECRET));
+    const asked: unknown[] = [];
+    const reEncrypt = answering(async (_, { keyIds }) => {
+      asked.push(keyIds);
+      return underBranchKeyOf(tenant);
+    });
+    const rollover = { from: [OLD], to: { kind: "branchKeys" }, keyIds: undefined } as const;
+    const result = await run(at, { reEncrypt, rollover });
+    expect(codesOf(result)).toEqual(codes);
+    expect(asked).toEqual([undefined]);
+    const { before } = await run(at, { reEncrypt: answering(() => Promise.reject(new TypeError("asked"))), rollover });
+    expect(before.amounts.done.messages).toBe(codes.length === 0 ? 1 : 0);
+    if (codes.length > 0) await open(readFileSync(path), OLD);
   });
 });
 
