@@ -18,8 +18,8 @@ Usage: nitro-decrypt rollover plan (--messages FOLDER | --list FILE) [--from KEY
 
 ${SOURCE_USAGE}
 ${KEY_USAGE}
-  --json             the plan as JSON
-  --help             this text
+  --json                the plan as JSON
+  --help                this text
 
 Exit code 0, also when files are no messages or cannot be read: the plan tells which.
 `;

@@ -13,13 +13,13 @@ import type { Rollover, Target } from "./keys.js";
 import { isKeyName, isOld } from "./keys.js";
 import type { Source } from "./messages-on-disk.js";
 
-export const SOURCE_USAGE = `  --messages FOLDER  all messages in the folder and below; symbolic links are not followed
-  --list FILE        instead: the files that it lists, one path a line, relative to its folder`;
+export const SOURCE_USAGE = `  --messages FOLDER     all messages in the folder and below; symbolic links are not followed
+  --list FILE           instead: the files that it lists, one path a line, relative to its folder`;
 
-export const KEY_USAGE = `  --from KEY         an old key, as the ARN in the messages (of an alias: the ARN of its old target), or branch-key/ID;
-                     may be given several times. Related multi-Region keys count as one
-  --to KEY           the new key: its ARN, with --config also an alias, or branch-keys
-  --config FILE      the enclave's configuration, which says what an alias means`;
+export const KEY_USAGE = `  --from KEY            an old key, as the ARN in the messages (of an alias: the ARN of its old target), or branch-key/ID;
+                        may be given several times. Related multi-Region keys count as one
+  --to KEY              the new key: its ARN, with --config also an alias, or branch-keys
+  --config FILE         the enclave's configuration, which says what an alias means`;
 
 export const SOURCE_OPTIONS = ["messages", "list", "to", "config"] as const;
 

@@ -32,15 +32,15 @@ Usage: nitro-decrypt rollover run (--messages FOLDER | --list FILE) --from KEY â
 
 ${SOURCE_USAGE}
 ${KEY_USAGE}
-  --state FOLDER     where the run keeps its journal, outside of --messages; one run at a time has it
-  --concurrency N    messages at a time, 1 to 64; 8 unless given
+  --state FOLDER        where the run keeps its journal, outside of --messages; one run at a time has it
+  --concurrency N       messages at a time, 1 to 64; 8 unless given
   --url, --pcrs, --any-configuration, --token, --proof-key, --root
-                     whom to trust and who calls, as "nitro-decrypt decrypt --help" tells; the token's file is read anew
-                     for every call, so that it may be renewed. http:// and https:// carry messages of up to 700 KiB,
-                     tls:// of any size
-  --progress         tell on stderr how far it has come, also if that is no terminal
-  --json             the report as JSON
-  --help             this text
+                        whom to trust and who calls, as "nitro-decrypt decrypt --help" tells; the token's file is read anew
+                        for every call, so that it may be renewed. http:// and https:// carry messages of up to 700 KiB,
+                        tls:// of any size
+  --progress            tell on stderr how far it has come, also if that is no terminal
+  --json                the report as JSON
+  --help                this text
 
 Exit code 0 when nothing is left under an old key; 1 when messages failed or the run was ended before, with each file's
 code; 2 for wrong usage. Refusals that pass (ERR_BUSY, ERR_BUDGET, ERR_KMS_UNAVAILABLE, â€¦) are tried again for about a

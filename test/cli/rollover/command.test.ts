@@ -195,6 +195,34 @@ describe("rollover run under kill -9", () => {
   });
 });
 
+describe("rollover run under SIGINT", () => {
+  it("ends with its report, leaves nothing beside the messages, and goes on when it is run again", async () => {
+    await make(60);
+    const program = [join(projectRoot, "dist/cli/main.js"), "rollover", ...runOptions(stack.parent.url)];
+    const child = spawn(process.execPath, [...program, "--concurrency", "1", "--json"], {
+      stdio: ["ignore", "pipe", "ignore"],
+    });
+    let out = "";
+    child.stdout.on("data", (chunk: Buffer) => {
+      out += chunk.toString();
+    });
+    const gone = once(child, "close");
+    while (child.exitCode === null && sizeOf(join(state, "journal.jsonl")) < 2_000) await sleep(2);
+    child.kill("SIGINT");
+    expect(await gone).toEqual([1, null]);
+    const { done, left, failed, interrupted } = JSON.parse(out);
+    expect({ failed, interrupted }).toEqual({ failed: [], interrupted: true });
+    expect(done.messages).toBeGreaterThan(0);
+    expect(left).toBe(60 - done.messages);
+    await assertWhole(60);
+    expect(JSON.parse((await command([...runOptions(stack.parent.url), "--json"])).out)).toMatchObject({
+      done: { messages: left },
+      alreadyDone: { messages: done.messages },
+    });
+    await assertWhole(60);
+  });
+});
+
 function sizeOf(path: string): number {
   return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
 }

@@ -1,8 +1,10 @@
 /** `rollover plan` and `rollover status` without an enclave: what they count, what they conclude, wrong usage. */
-import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
+import { CreateKeyCommand, EncryptCommand, KMSClient } from "@aws-sdk/client-kms";
 import { beforeEach, describe, expect, it } from "vitest";
+import { kms } from "../../../cli/kms.js";
 import { rollover } from "../../../cli/rollover.js";
 import { utf8 } from "../../../shared/bytes.js";
 import { testFolder } from "../../support/folder.js";
@@ -164,6 +166,43 @@ describe("rollover status", () => {
       expect(exitCode).toBe(1);
       expect(err).toContain(message);
     }
+  });
+});
+
+describe("rollover status beside a simulated KMS", () => {
+  it("reads the audit of one that runs, and of its data folder", async () => {
+    const server = recordedIo({ cwd: files, now: () => new Date() });
+    const exit = kms.run(["--folder", "files", "--data", "data", "--http", "--json"], server);
+    const ready = JSON.parse(await server.firstOutput);
+    const { accessKey } = JSON.parse(readFileSync(join(files, "files", "connection.json"), "utf8"));
+    const connection = { endpoint: ready.endpoint, region: ready.region, credentials: accessKey, maxAttempts: 1 };
+    const client = new KMSClient(connection);
+    const KeyId = (await client.send(new CreateKeyCommand({}))).KeyMetadata?.Arn ?? "";
+    const EncryptionContext = { tenant: "acme" };
+    await client.send(new EncryptCommand({ KeyId, Plaintext: utf8("x"), EncryptionContext }));
+    client.destroy();
+    const options = [
+      "status",
+      "--messages",
+      "messages",
+      "--from",
+      KeyId,
+      "--to",
+      NEW,
+      "--since",
+      "1970-01-01",
+      "--json",
+    ];
+    const statusAt = async (option: string, folder: string) => {
+      const io = recordedIo({ cwd: files, now: () => new Date() });
+      await rollover.run([...options, option, folder], io);
+      return JSON.parse(io.out);
+    };
+    const use = { operation: "Encrypt", principal: "operator", tenant: "acme", calls: 1, failed: 0 };
+    expect((await statusAt("--audit-folder", "files")).uses).toMatchObject([use]);
+    server.interrupt();
+    expect(await exit).toBe(0);
+    expect((await statusAt("--audit-data", "data")).uses).toMatchObject([use]);
   });
 });
 
