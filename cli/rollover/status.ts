@@ -78,6 +78,9 @@ async function subjectOf(values: OptionValues, io: Io): Promise<Subject> {
   if (state === undefined) {
     return { source: await sourceOf(values, io), rollover: await rolloverOf(values, io), ends: new Map() };
   }
+  const given = [...SOURCE_OPTIONS, "from"].filter((name) => values[name] !== undefined).map((name) => `--${name}`);
+  if (given.length > 0)
+    throw new CommandFailure(2, `--state says which messages and keys: leave ${given.join(", ")} out`);
   const journal = await readJournal(resolve(io.cwd, state));
   if (journal === undefined) {
     throw new CommandFailure(1, `${state} is not the --state folder of a rollover: it has no journal`);

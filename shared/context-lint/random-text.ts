@@ -9,20 +9,27 @@ const MIN_LENGTH = 40;
 const MIN_DISTINCT = 20;
 /** Of random base64 63 in 100 neighbours are of different kinds, of names in camel case some 25. */
 const MIN_CHANGES = 0.42;
+/** Of random base64 26 in 64 characters are of either case, and 2 in 64 no letters or digits; between words there are more. */
+const MIN_OF_EITHER_CASE = 0.15;
+const MAX_OTHERS = 0.15;
 
-/** Whether `text` is all base64, in either alphabet, and changes as random bytes do. */
+/** Whether `text` is all base64, in either alphabet, and its characters are as mixed as those of random bytes. */
 export function looksRandom(text: string): boolean {
-  if (text.length < MIN_LENGTH || !/^[A-Za-z0-9+/_-]+={0,2}$/.test(text) || /^[0-9a-f-]+$/i.test(text)) return false;
-  return new Set(text).size >= MIN_DISTINCT && changesOf(text) >= MIN_CHANGES * (text.length - 1);
-}
-
-/** How often two neighbours are of different kinds: upper case, lower case, digits, others. */
-function changesOf(text: string): number {
+  if (text.length < MIN_LENGTH || !/^[A-Za-z0-9+/_-]+={0,2}$/.test(text)) return false;
   const kinds = [...text].map(kindOf);
-  return kinds.filter((kind, index) => index > 0 && kind !== kinds[index - 1]).length;
+  const share = (kind: Kind): number => kinds.filter((one) => one === kind).length / kinds.length;
+  const changes = kinds.filter((kind, index) => index > 0 && kind !== kinds[index - 1]).length;
+  return (
+    changes >= MIN_CHANGES * (text.length - 1) &&
+    Math.min(share("upper"), share("lower")) >= MIN_OF_EITHER_CASE &&
+    share("other") <= MAX_OTHERS &&
+    new Set(text).size >= MIN_DISTINCT
+  );
 }
 
-function kindOf(character: string): "upper" | "lower" | "digit" | "other" {
+type Kind = "upper" | "lower" | "digit" | "other";
+
+function kindOf(character: string): Kind {
   if (character >= "A" && character <= "Z") return "upper";
   if (character >= "a" && character <= "z") return "lower";
   return character >= "0" && character <= "9" ? "digit" : "other";

@@ -28,6 +28,8 @@ describe("values that are left alone", () => {
     ["a version", "1.0.0+20261124"],
     ["a repository", "git@github.com:example/repository.git"],
     ["a service account", "writer@project.iam.gserviceaccount.com"],
+    ["a run of short words", "Acme-EU1-Prod-2026-Q4-Batch-17-Region-A-Job-3"],
+    ["a run of numbers", "v1-2-3_2026-11-24_10-30-00_eu-west-1_a1b2c3"],
     ["a path", "s3://records-eu-west-1/Tenant/Acme/2026/November/24/Invoice-000000000042.pdf"],
     ["a tenant", "Acme-Corporation-Production-EU-West-1-Customer-Data"],
     ["a class", "com.example.records.EncryptedCustomerRecordRepositoryImplementation"],
@@ -50,6 +52,34 @@ describe("values that are left alone", () => {
     ["publicKey", "K1"],
   ])("under the name %s", (name, value) => {
     expect(codesOf({ [name]: value })).toEqual([]);
+  });
+});
+
+describe("what has no meaning of its own", () => {
+  const pieces = [fc.uuid(), fc.ulid(), fc.date({ noInvalidDate: true }).map((date) => date.toISOString())];
+  const hex = fc.uint8Array({ minLength: 1, maxLength: 64 }).map((bytes) => Buffer.from(bytes).toString("hex"));
+  const words = fc.array(fc.constantFrom("Acme", "records", "EU", "prod", "7", "2026", "invoice"), { maxLength: 12 });
+  const joined = fc.tuple(words, fc.constantFrom("-", "/", "_", "", ":")).map(([parts, by]) => parts.join(by));
+
+  it("is left alone: UUIDs, ULIDs, times, short decimal and long hexadecimal numbers, words", () => {
+    const value = fc.oneof(
+      ...pieces,
+      fc.integer().map(String),
+      hex.filter((text) => /[a-f]/.test(text)),
+      joined,
+    );
+    fc.assert(
+      fc.property(value, (text) => {
+        expect(codesOf({ id: text, tenant: "acme" })).toEqual([]);
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  it("is told from 256 random bits in base64, of which 99 in 100 are found", () => {
+    const texts = Array.from({ length: 2_000 }, () => Buffer.from(crypto.getRandomValues(new Uint8Array(32))));
+    const found = texts.filter((bytes) => codesOf({ id: bytes.toString("base64url") }).includes("CONTEXT_RANDOM"));
+    expect(found.length).toBeGreaterThan(1_980);
   });
 });
 

@@ -236,6 +236,7 @@ describe("wrong usage of rollover", () => {
     ["state among the messages", [...RUN, "--messages", ".", ...KEYS], 2, "--state is within --messages"],
     ["no concurrency", [...RUN, "--messages", "messages", ...KEYS, "--concurrency", "0"], 2, "from 1 to 64"],
     ["no journal", ["status", "--state", "messages"], 1, "it has no journal"],
+    ["a state and keys", ["status", "--state", "x", ...KEYS], 2, "leave --to, --from out"],
     ["two audits", ["status", "--messages", ".", ...KEYS, "--audit", "a", "--audit-data", "b"], 2, "one kind of audit"],
   ])("%s", async (_, args, exitCode, message) => {
     const outcome = await command(args);
