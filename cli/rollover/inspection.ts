@@ -27,11 +27,11 @@ export interface InspectedMessage {
 export type Inspected =
   | InspectedMessage
   | { readonly kind: "noMessage" | "unreadable"; readonly path: string; readonly failure: Failure }
-  | { readonly kind: "skipped"; readonly path: string };
+  | { readonly kind: "skipped" | "temporary"; readonly path: string };
 
 /** Looks at one file. What is wrong with it is an answer. */
 export async function inspect({ path, kind }: FoundFile, rollover: Rollover): Promise<Inspected> {
-  if (kind !== "file") return { kind: "skipped", path };
+  if (kind !== "file") return { kind: kind === "temporary" ? kind : "skipped", path };
   try {
     return await withFile(path, (file) => inspectOpen(file, path, rollover));
   } catch (error) {

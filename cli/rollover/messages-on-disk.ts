@@ -1,6 +1,6 @@
 /**
  * The files that a rollover is about: of a folder all regular files in it and below, or those of a list. Symbolic links are
- * not followed, and what a rollover has left behind when it was killed is passed over. The order is that of names, so
+ * not followed, and what a rollover has left behind when it was killed is no message. The order is that of names, so
  * two runs see the same.
  */
 import type { Dirent } from "node:fs";
@@ -22,7 +22,7 @@ export type Source =
 /** A file; or what stands there instead. */
 export interface FoundFile {
   readonly path: string;
-  readonly kind: "file" | "link" | "special";
+  readonly kind: "file" | "link" | "special" | "temporary";
 }
 
 /** More than any path of Linux (PATH_MAX) may be long. */
@@ -43,7 +43,7 @@ async function* filesBelow(folder: string): AsyncGenerator<FoundFile> {
   for (const entry of entries) {
     const path = join(folder, entry.name);
     if (entry.isDirectory()) yield* filesBelow(path);
-    else if (!isTemporary(entry.name)) yield { path, kind: kindOf(entry) };
+    else yield { path, kind: isTemporary(entry.name) ? "temporary" : kindOf(entry) };
   }
 }
 

@@ -50,11 +50,21 @@ export const plan = defineCommand({
   },
 });
 
-function planOf({ lines, amounts, large, uncommitted, losingKeys, noMessages, unreadable, skipped }: Survey) {
+function planOf({
+  lines,
+  amounts,
+  large,
+  uncommitted,
+  losingKeys,
+  noMessages,
+  unreadable,
+  skipped,
+  temporary,
+}: Survey) {
   const kmsCalls = CALLS_PER_MESSAGE * (amounts.toDo.messages - uncommitted.messages);
   return {
     keys: lines,
-    ...{ amounts, large, uncommitted, losingKeys, noMessages, unreadable, skipped },
+    ...{ amounts, large, uncommitted, losingKeys, noMessages, unreadable, skipped, temporary },
     ...{ kmsCalls, price: (kmsCalls * PRICES.standard) / PRICED_REQUESTS },
   };
 }
@@ -85,9 +95,12 @@ function describe(plan: ReturnType<typeof planOf>, hasKeys: boolean): string {
   ].join("\n");
 }
 
-const rest = ({ unreadable, skipped }: ReturnType<typeof planOf>): readonly Line[] => [
+const rest = ({ unreadable, skipped, temporary }: ReturnType<typeof planOf>): readonly Line[] => [
   ["unreadable files", String(unreadable.length)],
   ["links and special files, passed over", String(skipped)],
+  ...(temporary === 0
+    ? []
+    : ([["temporary files of a run that is under way or was killed", String(temporary)]] as const)),
 ];
 
 function linesOf({

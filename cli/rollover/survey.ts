@@ -39,6 +39,8 @@ export interface Survey {
   readonly unreadable: readonly FailedFile[];
   /** Symbolic links, and what is neither a file nor a folder. */
   readonly skipped: number;
+  /** New files of a run that is under way, or that was killed and whose state folder has not been used since. */
+  readonly temporary: number;
 }
 
 /** Reads the header of every file. @throws CommandFailure if the source cannot be read; the reason of `io.interrupted` */
@@ -65,6 +67,7 @@ class Counted implements Survey {
   uncommitted = NONE;
   losingKeys = NONE;
   skipped = 0;
+  temporary = 0;
 
   constructor(rollover: Rollover) {
     this.#rollover = rollover;
@@ -79,11 +82,10 @@ class Counted implements Survey {
 
   add(found: Inspected): void {
     if (found.kind === "message") this.#addMessage(found);
-    else if (found.kind === "skipped") this.skipped++;
-    else {
+    else if ("failure" in found) {
       const files = found.kind === "noMessage" ? this.noMessages : this.unreadable;
       files.push({ file: found.path, ...found.failure });
-    }
+    } else this[found.kind]++;
   }
 
   #addMessage({ path, bytes, keys, state, header }: InspectedMessage): void {

@@ -55,6 +55,7 @@ describe("rollover plan", () => {
       noMessages: [{ code: "ERR_MESSAGE_MALFORMED" }, {}, {}],
       unreadable: [],
       skipped: 1,
+      temporary: 1,
       kmsCalls: 8,
     });
   });
