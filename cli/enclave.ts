@@ -24,6 +24,8 @@ seeds the kernel's randomness, sets the clock and gives up root.
   --listen ADDRESS    where to serve the parent: attestation, sealed requests, and what the configuration opens to it
   --tls ADDRESS       where to serve attested TLS, if the configuration has channels.tls
   --tunnel ADDRESS    the parent's byte tunnel to AWS KMS
+  --region-tunnel REGION=ADDRESS
+                      its tunnel to AWS KMS in another Region, for each that the configuration has in replicaRegions
   --services ADDRESS  the parent's services: credentials and the gateway
 ${SERVICE_USAGE}`;
 
@@ -34,6 +36,7 @@ const OPTIONS = {
   listen: { type: "string" },
   tls: { type: "string" },
   tunnel: { type: "string" },
+  "region-tunnel": { type: "string", multiple: true },
   services: { type: "string" },
 } as const;
 
@@ -56,6 +59,7 @@ async function execute(argv: readonly string[], io: Io, functions: readonly Encl
     listen: required(options.listen, "listen"),
     ...(options.tls === undefined ? {} : { tls: options.tls }),
     tunnel: required(options.tunnel, "tunnel"),
+    regionTunnels: Object.fromEntries((options["region-tunnel"] ?? []).map(parseRegionTunnel)),
     services: required(options.services, "services"),
   };
   const log = createLogger(io, "enclave", options["log-level"]);
@@ -70,6 +74,17 @@ async function execute(argv: readonly string[], io: Io, functions: readonly Encl
   } finally {
     await nsm.close();
   }
+}
+
+function parseRegionTunnel(text: string, index: number, all: readonly string[]): readonly [string, string] {
+  const [region, address] = /^([a-z0-9-]+)=(.+)$/.exec(text)?.slice(1) ?? [];
+  if (region === undefined || address === undefined) {
+    throw new CommandFailure(2, "--region-tunnel has the form REGION=ADDRESS");
+  }
+  if (all.slice(0, index).some((earlier) => earlier.startsWith(`${region}=`))) {
+    throw new CommandFailure(2, `--region-tunnel is given twice for ${region}`);
+  }
+  return [region, address];
 }
 
 const openNsm = (address: string): ConnectedNsm | NsmDevice =>

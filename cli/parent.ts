@@ -1,7 +1,7 @@
 /** `nitro-decrypt parent`: the service on the parent instance. */
 import { resolve } from "node:path";
 import { KMSClient } from "@aws-sdk/client-kms";
-import type { BranchKeyStore, TlsCertificateSource, TlsOptions } from "../parent/index.js";
+import type { BranchKeyStore, TlsCertificateSource, TlsOptions, TunnelOptions } from "../parent/index.js";
 import { createParent } from "../parent/index.js";
 import { formatHostPort } from "../parent/listen.js";
 import { ANY_CID, formatAddress, PORTS } from "../shared/address.js";
@@ -27,8 +27,13 @@ ${ENCLAVES_USAGE}  --listen HOST:PORT      where clients find the HTTP API; port
                           --enclave-cid or --discover, vsock port 8001 unless given
   --tunnel ADDRESS        where an enclave finds the tunnel; likewise vsock port 8000
   --kms-target HOST:PORT  where the tunnel leads, kms.REGION.amazonaws.com:443 say
-  --allow HOST:PORT       a target that is allowed; may be given several times. Without it, --kms-target alone is allowed
-  --max-connections N     connections through the tunnel at a time (default 256)
+  --region-target [ADDRESS=]HOST:PORT
+                          where the tunnel to a further Region leads, for an enclave whose configuration has replicaRegions;
+                          may be given several times, in the order in which the configuration first names the Regions. An
+                          enclave finds it at ADDRESS; on vsock at port 8010, the next at 8011 and so on, unless given
+  --allow HOST:PORT       a target that is allowed; may be given several times. Without it, --kms-target and --region-target
+                          alone are allowed
+  --max-connections N     connections through each tunnel at a time (default 256)
   --request-deadline SECONDS
                           for an enclave to answer a request, 1 to 300 (default 30); as requestDeadlineSeconds of the
                           enclave's configuration, or more
@@ -53,6 +58,7 @@ const OPTIONS = {
   services: { type: "string" },
   tunnel: { type: "string" },
   "kms-target": { type: "string" },
+  "region-target": { type: "string", multiple: true },
   allow: { type: "string", multiple: true },
   "max-connections": { type: "string", default: "256" },
   gateway: { type: "string" },
@@ -75,18 +81,14 @@ export const parent = defineCommand({
   usage,
   async execute(argv, io) {
     const options = parseOptions(argv, OPTIONS);
-    const target = parseHostPort(required(options["kms-target"], "kms-target"), "kms-target");
+    const { tunnel, regionTunnels } = tunnelsOf(options);
     const { gateway } = options;
     const service = await createParent({
       enclaves: parseEnclaves(options),
       listen: parseHostPort(required(options.listen, "listen"), "listen"),
       services: options.services ?? onVsock(options, "services"),
-      tunnel: {
-        listen: options.tunnel ?? onVsock(options, "tunnel"),
-        target,
-        allow: options.allow === undefined ? [target] : options.allow.map((text) => parseHostPort(text, "allow")),
-        maxConnections: parseCount(options["max-connections"]),
-      },
+      tunnel,
+      regionTunnels,
       allowOrigins: options["allow-origin"]?.map(parseOrigin),
       tls: tlsOf(options),
       tlsCertificate: await tlsCertificateOf(options, io),
@@ -106,6 +108,33 @@ export const parent = defineCommand({
 
 type ParentOptionValues = OptionValues<typeof OPTIONS>;
 
+/** The tunnels to the own Region and to further ones. */
+function tunnelsOf(options: ParentOptionValues): { tunnel: TunnelOptions; regionTunnels: TunnelOptions[] } {
+  const target = parseHostPort(required(options["kms-target"], "kms-target"), "kms-target");
+  const further = (options["region-target"] ?? []).map((text, index) => parseRegionTarget(text, index, options));
+  const allow = options.allow?.map((text) => parseHostPort(text, "allow")) ?? [
+    target,
+    ...further.map((one) => one.target),
+  ];
+  const bounds = { allow, maxConnections: parseCount(options["max-connections"]) };
+  return {
+    tunnel: { listen: options.tunnel ?? onVsock(options, "tunnel"), target, ...bounds },
+    regionTunnels: further.map((one) => ({ ...one, ...bounds })),
+  };
+}
+
+function parseRegionTarget(
+  text: string,
+  index: number,
+  options: ParentOptionValues,
+): Pick<TunnelOptions, "listen" | "target"> {
+  const end = text.lastIndexOf("="); // a path may have one, a host has none
+  const target = parseHostPort(text.slice(end + 1), "region-target");
+  if (end >= 0) return { listen: text.slice(0, end), target };
+  if (isOnVsock(options)) return { listen: anyCid(PORTS.regionTunnel + index), target };
+  throw new CommandFailure(2, "--region-target has the form ADDRESS=HOST:PORT");
+}
+
 function tlsOf(options: ParentOptionValues): TlsOptions | undefined {
   const { "tls-listen": listen, "enclave-tls": addresses } = options;
   if (listen === undefined && addresses === undefined) return undefined;
@@ -124,8 +153,10 @@ async function branchKeysOf(options: ParentOptionValues, io: Io): Promise<Branch
 /** Where an enclave on vsock looks for its parent: any CID that this machine has, at the usual port. */
 function onVsock(options: ParentOptionValues, name: "services" | "tunnel"): string {
   if (!isOnVsock(options)) return required(undefined, name);
-  return formatAddress({ kind: "vsock", cid: ANY_CID, port: PORTS[name] });
+  return anyCid(PORTS[name]);
 }
+
+const anyCid = (port: number): string => formatAddress({ kind: "vsock", cid: ANY_CID, port });
 
 /** Reads the files once, so that a wrong name is told now and not to the enclave. */
 async function tlsCertificateOf(options: ParentOptionValues, io: Io): Promise<TlsCertificateSource | undefined> {

@@ -8,14 +8,19 @@ import { ServiceError } from "../shared/errors.js";
 import { FLEET_NAME } from "../shared/sealing-seed.js";
 import { parseJson } from "../shared/wire.js";
 import { isAliasName, PinnedKeys, regionOfKeyArn } from "./kms/pinned-keys.js";
+import { regionsOf } from "./kms/regions.js";
 
 const MAX_CONFIGURATION_BYTES = 1024 * 1024;
+
+const region = z.string().regex(/^[a-z]{2,5}(-[a-z]+)+-\d{1,2}$/, "expected a Region name such as us-east-1");
 
 const key = z.strictObject({
   arn: z
     .string()
     .refine((arn) => regionOfKeyArn(arn) !== undefined, "expected a key ARN, arn:aws:kms:REGION:ACCOUNT:key/ID"),
   aliases: z.array(z.string().refine(isAliasName, "expected an alias name, alias/NAME")).max(50).default([]),
+  /** Of a multi-Region key: where a related key may stand in for it while the own Region is down, the preferred Region first. */
+  replicaRegions: z.array(region).max(8).default([]),
 });
 
 /** `amazon`: the pinned Amazon roots. Otherwise PEM certificates, one in each text. */
@@ -27,11 +32,20 @@ const roots = z.union(
   'expected "amazon" or a list of PEM certificates, one CA certificate in each text',
 );
 
+/** What happens when a Region does not answer; of effect where `replicaRegions` names others. */
+const failover = z.strictObject({
+  /** How long a Region has for its answer while there is another one to ask. */
+  attemptSeconds: z.int().min(1).max(30).default(2),
+  /** How long calls then go elsewhere, until one of them asks it again. */
+  restSeconds: z.int().min(1).max(3_600).default(30),
+});
+
 const kms = z.strictObject({
-  region: z.string().regex(/^[a-z]{2,5}(-[a-z]+)+-\d{1,2}$/, "expected a Region name such as us-east-1"),
+  region,
   keys: z.array(key).min(1).max(100),
   transport: z.enum(["tunnel", "gateway"]),
   roots,
+  failover: failover.prefault({}),
 });
 
 const recipient = z.strictObject({
@@ -269,12 +283,14 @@ export type TlsConfiguration = NonNullable<ConfigurationDocument["channels"]["tl
 /** A checked configuration. */
 export interface Configuration extends ConfigurationDocument {
   readonly keys: PinnedKeys;
+  /** The Regions of KMS, the own one first. */
+  readonly regions: readonly string[];
 }
 
 /**
  * Parses a configuration.
- * On return every field is of its form, all keys are in the KMS Region, every key name means one key, and a provided
- * certificate's private key, and a fleet's sealing seeds, can be opened by one of them.
+ * On return every field is of its form, all keys are in the KMS Region, those that have replicas elsewhere can have them, every
+ * key name means one key, and a provided certificate's private key, and a fleet's sealing seeds, can be opened by one of them.
  * @throws ServiceError ERR_CONFIGURATION; the message names the field and what was expected of it.
  */
 export function parseConfiguration(bytes: Uint8Array): Configuration {
@@ -285,10 +301,11 @@ export function parseConfiguration(bytes: Uint8Array): Configuration {
     throw new ServiceError("ERR_CONFIGURATION", `kms.keys.${index}.arn: expected a key in the Region of kms.region`);
   });
   const pinned = new PinnedKeys(keys);
+  const regions = regionsOf(document);
   assertCertificateOpens(document, pinned);
   assertDataKeys(document, pinned);
   assertSeedsOpen(document, pinned);
-  return { ...document, keys: pinned };
+  return { ...document, keys: pinned, regions };
 }
 
 /** A private key that KMS can never release would be asked for again and again, by an enclave that never serves TLS. */

@@ -47,6 +47,8 @@ export interface EnclaveAddresses {
   readonly tls?: string;
   /** The parent's byte tunnel to KMS (or AWS's vsock-proxy). */
   readonly tunnel: string;
+  /** Its tunnels to KMS in other Regions, by Region; needed where the configuration has `replicaRegions`, for each of them and no others. */
+  readonly regionTunnels?: Readonly<Record<string, string>> | undefined;
   /** The parent's services: credentials, and the gateway where it is used. */
   readonly services: string;
 }
@@ -162,16 +164,18 @@ function createPlatform(options: EnclaveOptions, context: Context, closers: (() 
   const services = new ServicesClient(options.addresses.services);
   const credentials = new CredentialsCache({ services, clock, log });
   const onDate = (date: string | undefined): void => time.observeKmsDate(date);
-  const { tunnel } = options.addresses;
-  const kms = createKmsClients({ configuration, recipient, credentials, services, tunnel, onDate });
+  const { tunnel, regionTunnels } = options.addresses;
+  const tunnels = { tunnel, regionTunnels };
+  const kms = createKmsClients({ configuration, recipient, credentials, services, ...tunnels, clock, log, onDate });
   closers.push(
     () => services.close(),
     () => credentials.close(),
     () => kms.close(),
   );
   const health = new KmsHealth(clock);
-  const calls = kmsCalls({ opening: kms.messages, making: () => kms.operations(), health });
-  const dataKeys = createDataKeys({ configuration, kms: calls, clock, services });
+  const making = { making: () => kms.operations(), makingKeys: configuration.keys };
+  const calls = kmsCalls({ opening: kms.messages, openingKeys: kms.messageKeys, ...making, health });
+  const dataKeys = createDataKeys({ configuration, keys: kms.messageKeys, kms: calls, clock, services });
   closers.push(() => dataKeys.wipe());
   const messages = createMessages(configuration, dataKeys);
   const decryption = new Decryption({ kms, messages, keys: configuration.keys, health });
@@ -202,11 +206,11 @@ async function createKeys(
   { clock, log }: Pick<Context, "clock" | "log">,
   closers: (() => unknown)[],
 ): Promise<ChannelKeys> {
-  const { channels } = platform.configuration;
+  const { channels, keys } = platform.configuration;
   const sealed = await createSealedKeys({ ...platform, clock, log });
   closers.push(() => sealed.close());
   if (channels.tls === undefined) return { sealed, tls: undefined };
-  const tls = createTlsIdentity(channels.tls, { ...platform, clock, log });
+  const tls = createTlsIdentity(channels.tls, { ...platform, keys, clock, log });
   closers.push(() => tls.close());
   await tls.start();
   return { sealed, tls };
@@ -225,7 +229,7 @@ function createRouter({ platform, guard, operations, keys, clock, machine }: Rou
   const { configuration, nsm, recipient, credentials, kms, health, time } = platform;
   const needsCredentials = configuration.kms.transport === "tunnel";
   const sources = {
-    ...{ nsm, recipient, time, kms: health, sealed: keys.sealed, tls: keys.tls },
+    ...{ nsm, recipient, time, kms: health, regions: kms, sealed: keys.sealed, tls: keys.tls },
     credentials: needsCredentials ? credentials : undefined,
     machine,
   };

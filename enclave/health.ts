@@ -2,7 +2,6 @@
  * How the enclave is: what its parts last saw, told without asking anybody (`/healthz`), and whether an attested KMS call
  * really succeeds (`/readyz`). No secret and no input is in either.
  */
-import type { KMSClient } from "@aws-sdk/client-kms";
 import { GenerateRandomCommand } from "@aws-sdk/client-kms";
 import { wipe } from "../shared/bytes.js";
 import type { ErrorCode } from "../shared/errors.js";
@@ -15,6 +14,8 @@ import { withinDeadline } from "./deadline.js";
 import type { CredentialsCache, CredentialsState } from "./kms/credentials.js";
 import { kmsErrorOf } from "./kms/kms-errors.js";
 import type { RecipientKeys, RecipientState } from "./kms/recipient.js";
+import type { RegionState } from "./kms/region-availability.js";
+import type { RegionalKms } from "./kms/regional-kms.js";
 import type { Machine, MachineState } from "./machine/machine.js";
 import { isWallClockOff } from "./machine/wall-clock.js";
 import type { NsmClient, NsmState } from "./nsm.js";
@@ -78,13 +79,13 @@ export class KmsHealth {
 
 /** Whether an attested KMS call succeeds: asked at most once at a time, and remembered for seconds. */
 export class Readiness {
-  readonly #probe: KMSClient;
+  readonly #probe: RegionalKms;
   readonly #health: KmsHealth;
   readonly #clock: Clock;
   #last: { readonly untilMs: number; readonly failure: ErrorCode | undefined } | undefined;
   #probing: Promise<void> | undefined;
 
-  constructor(options: { readonly probe: KMSClient; readonly health: KmsHealth; readonly clock: Clock }) {
+  constructor(options: { readonly probe: RegionalKms; readonly health: KmsHealth; readonly clock: Clock }) {
     this.#probe = options.probe;
     this.#health = options.health;
     this.#clock = options.clock;
@@ -107,9 +108,11 @@ export class Readiness {
   async #ask(): Promise<void> {
     const deadline = { clock: this.#clock, deadlineMs: PROBE_DEADLINE_MS, what: "the attested probe of AWS KMS" };
     try {
-      const { Plaintext } = await withinDeadline(deadline, (abortSignal) =>
+      const { Plaintext } = await withinDeadline(deadline, (signal) =>
         this.#health.watch(() =>
-          this.#probe.send(new GenerateRandomCommand({ NumberOfBytes: PROBE_BYTES }), { abortSignal }),
+          this.#probe.call({ key: undefined, signal }, ({ client, abortSignal }) =>
+            client.send(new GenerateRandomCommand({ NumberOfBytes: PROBE_BYTES }), { abortSignal }),
+          ),
         ),
       );
       if (Plaintext) wipe(Plaintext);
@@ -125,6 +128,8 @@ export interface HealthReport {
   readonly status: "ok" | "degraded";
   readonly nsm: NsmState;
   readonly kms: KmsState;
+  /** The Regions of KMS, the own one first; absent where there is one alone. */
+  readonly regions: readonly RegionState[] | undefined;
   readonly recipient: RecipientState;
   /** Absent where the transport needs none (gateway). */
   readonly credentials: CredentialsState | undefined;
@@ -140,6 +145,7 @@ export interface HealthReport {
 export interface HealthSources {
   readonly nsm: Pick<NsmClient, "state">;
   readonly kms: KmsHealth;
+  readonly regions: { readonly regions: readonly RegionState[] | undefined };
   readonly recipient: Pick<RecipientKeys, "state">;
   readonly credentials: Pick<CredentialsCache, "state"> | undefined;
   readonly time: Pick<AttestedTime, "state">;
@@ -151,16 +157,18 @@ export interface HealthSources {
 /** The report of now. */
 export function healthReport(sources: HealthSources): HealthReport {
   const { nsm, kms, recipient, credentials, time, sealed, tls, machine } = sources;
+  const { regions } = sources.regions;
   const credentialsFail = credentials !== undefined && credentials.state.failure !== undefined;
   const tlsFails = tls !== undefined && tls.state.failure !== undefined;
   const sealedFails = sealed.state.shared?.failure !== undefined;
-  const kmsFails = kms.state.status === "failed";
+  const kmsFails = kms.state.status === "failed" || regions?.some(({ status }) => status === "resting") === true;
   const degraded =
     isWallClockOff(time) || nsm.state === "failed" || kmsFails || credentialsFail || tlsFails || sealedFails;
   return {
     status: degraded ? "degraded" : "ok",
     nsm: nsm.state,
     kms: kms.state,
+    regions,
     recipient: recipient.state,
     credentials: credentials?.state,
     time: time.state,

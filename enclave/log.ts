@@ -12,6 +12,8 @@ export interface LogFields {
   /** The message of a ServiceError: expectation and fact, never input bytes. */
   readonly reason?: string;
   readonly keyArn?: string;
+  /** A Region of AWS. */
+  readonly region?: string;
   readonly status?: number;
   readonly elapsedMs?: number;
   /** The wall clock, ahead of the NSM's time. */

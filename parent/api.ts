@@ -15,7 +15,7 @@ import type { Tunnel } from "./tunnel.js";
 
 export interface ApiOptions {
   readonly enclaves: EnclavePool;
-  readonly tunnel: Tunnel;
+  readonly tunnels: readonly Tunnel[];
   readonly credentials: CredentialsSource;
   readonly limits: ParentLimits;
   readonly log: Logger;
@@ -48,7 +48,7 @@ export function createApi(options: ApiOptions): HttpApp {
 }
 
 /** Always 200 while the parent lives; what is wrong stands in the document. */
-async function health({ enclaves, tunnel, credentials }: ApiOptions) {
+async function health({ enclaves, tunnels, credentials }: ApiOptions) {
   const all = await Promise.all(
     enclaves.all.map(async ({ target, client }) => [target.name, await healthOf(client)] as const),
   );
@@ -56,7 +56,7 @@ async function health({ enclaves, tunnel, credentials }: ApiOptions) {
   return {
     status: healthy ? "ok" : "degraded",
     parent: {
-      tunnelConnections: tunnel.open,
+      tunnelConnections: tunnels.reduce((sum, { open }) => sum + open, 0),
       credentialsAgeSeconds: credentials.ageSeconds() ?? null,
       credentialsFailing: credentials.failing,
     },

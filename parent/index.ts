@@ -23,7 +23,7 @@ import type { TlsCertificateSource } from "./services.js";
 import { createServices } from "./services.js";
 import type { TlsOptions } from "./tls.js";
 import { createTlsPassThrough } from "./tls.js";
-import type { TunnelOptions } from "./tunnel.js";
+import type { Tunnel, TunnelOptions } from "./tunnel.js";
 import { createTunnel } from "./tunnel.js";
 
 export type { BranchKeyStore } from "./branch-key-store.js";
@@ -45,7 +45,10 @@ export interface ParentOptions {
   readonly listen: HostPort;
   /** Address at which the enclave finds credentials and the gateway. */
   readonly services: string;
+  /** The tunnel to AWS KMS in the enclave's own Region. */
   readonly tunnel: TunnelOptions;
+  /** Those to other Regions, where its configuration has `replicaRegions`. Each has an address and bounds of its own. */
+  readonly regionTunnels?: readonly TunnelOptions[] | undefined;
   /** Passes clients' TLS on to the enclave, where its configuration has a TLS channel. */
   readonly tls?: TlsOptions | undefined;
   /** What the enclave is offered as its TLS certificate when it asks for a renewal. */
@@ -71,13 +74,13 @@ export interface Parent {
   readonly url: string;
   /** Of the TLS pass-through, where there is one. */
   readonly tlsAddress: HostPort | undefined;
-  /** Stops accepting, lets requests to the API finish within `limits.closeDeadlineMs`, then ends TLS, services and tunnel. */
+  /** Stops accepting, lets requests to the API finish within `limits.closeDeadlineMs`, then ends TLS, services and tunnels. */
   close(): Promise<void>;
 }
 
 /**
- * Starts the parent: tunnel, services, TLS pass-through and API, in this order. No enclave need be there yet.
- * @throws ServiceError ERR_CONFIGURATION (names of enclaves, the tunnel's target is not in its allow-list, a bound is not a
+ * Starts the parent: tunnels, services, TLS pass-through and API, in this order. No enclave need be there yet.
+ * @throws ServiceError ERR_CONFIGURATION (names of enclaves, a tunnel's target is not in its allow-list, a bound is not a
  *   number above 0, there is no such folder for seeds), ERR_ADDRESS (an address that cannot be listened at); whatever was opened before is closed then.
  */
 export async function createParent(options: ParentOptions): Promise<Parent> {
@@ -96,8 +99,12 @@ export async function createParent(options: ParentOptions): Promise<Parent> {
   try {
     const enclaves = await EnclavePool.create(options.enclaves, { limits, log, metrics });
     opened.push(enclaves);
-    const tunnel = await createTunnel(options.tunnel, { enclaves, limits, log, metrics });
-    opened.push(tunnel);
+    const tunnels: Tunnel[] = [];
+    for (const one of [options.tunnel, ...(options.regionTunnels ?? [])]) {
+      const tunnel = await createTunnel(one, { enclaves, limits, log, metrics });
+      opened.push(tunnel);
+      tunnels.push(tunnel);
+    }
     const { services: address, gateway, tlsCertificate, branchKeys, allowOrigins } = options;
     const seeds = await SeedStore.open({ folder: options.seedFolder, log });
     opened.push(
@@ -116,7 +123,7 @@ export async function createParent(options: ParentOptions): Promise<Parent> {
     );
     const tls = options.tls && (await createTlsPassThrough(options.tls, { enclaves, limits, log, metrics }));
     if (tls) opened.push(tls);
-    const api = createApi({ enclaves, tunnel, credentials, limits, log, metrics, allowOrigins });
+    const api = createApi({ enclaves, tunnels, credentials, limits, log, metrics, allowOrigins });
     opened.push(api);
     const url = await listenOn(api, options.listen);
     log.info({ url, tls: tls?.address, enclaves: enclaves.all.map(({ target }) => target.name) }, "parent: listening");

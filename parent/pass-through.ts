@@ -64,11 +64,11 @@ export function createPassThrough(options: PassThroughOptions): PassThrough {
       return;
     }
     open.add(near);
-    metrics.open.set(open.size);
+    metrics.open.inc();
     void carry(near, options).then((outcome) => {
       near.destroy();
       open.delete(near);
-      metrics.open.set(open.size);
+      metrics.open.dec();
       metrics.connections.inc({ outcome });
     });
   });

@@ -1,5 +1,5 @@
 /**
- * The KMS tunnel: what an enclave sends to the tunnel's address goes to one fixed host and port, byte for byte, and
+ * A KMS tunnel, of which there is one for each Region: what an enclave sends to the tunnel's address goes to one fixed host and port, byte for byte, and
  * back. TLS ends in the enclave, so this end sees only ciphertext and is trusted with nothing. It speaks no protocol of
  * its own, as AWS's vsock-proxy does not, and either may stand in the other's place.
  *

@@ -14,8 +14,11 @@ export const PARENT_CID = 3;
 /** The CID under which a listener is reached by any that the machine has (vsock(7), VMADDR_CID_ANY). */
 export const ANY_CID = 0xffff_ffff;
 
-/** vsock ports, where nothing else is said. The tunnel's is that of AWS's vsock-proxy. */
-export const PORTS = { enclave: 5000, enclaveTls: 5443, tunnel: 8000, services: 8001 } as const;
+/**
+ * vsock ports, where nothing else is said. The tunnel's is that of AWS's vsock-proxy; `regionTunnel` is that of the tunnel to
+ * the first further Region, and the next ones follow it (8010 to 8024).
+ */
+export const PORTS = { enclave: 5000, enclaveTls: 5443, tunnel: 8000, services: 8001, regionTunnel: 8010 } as const;
 
 const MAX_UINT32 = 0xffff_ffff;
 /** sockaddr_un.sun_path holds 108 bytes with the final NUL on Linux, 104 on macOS; the smaller one is the portable bound. */

@@ -31,9 +31,9 @@ export async function createSealedKeys(context: SealedKeysContext): Promise<Seal
   const { shared, ...limits } = configuration.channels.sealed;
   if (shared === undefined) return OwnSealedKeys.create({ clock, limits });
   const identity = await fleetIdentityOf(nsm, shared.fleet);
-  const { arn: keyArn } = configuration.keys.resolve(shared.keyId);
+  const key = configuration.keys.resolve(shared.keyId);
   return SharedSealedKeys.start({
-    seeds: new SealingSeeds({ identity, keyArn, kms, health, nsm }),
+    seeds: new SealingSeeds({ identity, key, kms, health, nsm }),
     store: new SeedStore(services, identity),
     nowMs: () => time.nowMs(),
     ...{ clock, limits, log },

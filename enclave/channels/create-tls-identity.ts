@@ -6,6 +6,7 @@ import type { Clock } from "../clock.js";
 import type { TlsConfiguration } from "../configuration.js";
 import type { KmsHealth } from "../health.js";
 import type { KmsClients } from "../kms/kms-clients.js";
+import type { PinnedKeys } from "../kms/pinned-keys.js";
 import type { ServicesClient } from "../kms/services.js";
 import type { Logger } from "../log.js";
 import { createCertificateSource } from "./certificate-source.js";
@@ -14,6 +15,7 @@ import { TlsIdentity } from "./tls-identity.js";
 export interface TlsIdentityContext {
   readonly time: AttestedTime;
   readonly kms: Pick<KmsClients, "operations">;
+  readonly keys: PinnedKeys;
   readonly health: KmsHealth;
   readonly services: ServicesClient;
   readonly clock: Clock;
@@ -22,12 +24,18 @@ export interface TlsIdentityContext {
 
 /** @throws ServiceError ERR_CERTIFICATE when the configuration contradicts itself. */
 export function createTlsIdentity(configuration: TlsConfiguration, context: TlsIdentityContext): TlsIdentity {
-  const { time, kms, health, services, clock, log } = context;
+  const { time, kms, keys, health, services, clock, log } = context;
   const source = createCertificateSource(configuration, {
     trustedTime: async () => new Date(time.nowMs()),
-    openPrivateKey: async (CiphertextBlob, KeyId, EncryptionContext) => {
-      const command = new DecryptCommand({ CiphertextBlob, KeyId, EncryptionContext: { ...EncryptionContext } });
-      const { Plaintext } = await health.watch(() => kms.operations().send(command));
+    openPrivateKey: async (CiphertextBlob, keyId, encryptionContext) => {
+      const EncryptionContext = { ...encryptionContext };
+      const { Plaintext } = await health.watch(() =>
+        kms
+          .operations()
+          .call({ key: keys.resolve(keyId) }, ({ client, keyId: KeyId, abortSignal }) =>
+            client.send(new DecryptCommand({ CiphertextBlob, KeyId, EncryptionContext }), { abortSignal }),
+          ),
+      );
       if (Plaintext === undefined) throw new ServiceError("ERR_KMS_ANSWER", "expected a plaintext, KMS sent none");
       return Plaintext;
     },

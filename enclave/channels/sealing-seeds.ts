@@ -22,6 +22,7 @@ import type { SealingSeed } from "../../shared/sealing-seed.js";
 import { bytesOf } from "../../shared/wire.js";
 import type { KmsHealth } from "../health.js";
 import type { KmsClients } from "../kms/kms-clients.js";
+import type { PinnedKey } from "../kms/pinned-keys.js";
 import type { NsmClient } from "../nsm.js";
 import type { FleetIdentity } from "./fleet-identity.js";
 import { measurementOf } from "./fleet-identity.js";
@@ -36,8 +37,8 @@ export interface OpenedSeed {
 
 export interface SealingSeedsOptions {
   readonly identity: FleetIdentity;
-  /** ARN of the fleet's KMS key. */
-  readonly keyArn: string;
+  /** The fleet's KMS key. */
+  readonly key: PinnedKey;
   readonly kms: Pick<KmsClients, "operations">;
   readonly health: Pick<KmsHealth, "watch">;
   readonly nsm: Pick<NsmClient, "attest">;
@@ -61,14 +62,16 @@ export class SealingSeeds {
 
   /** A new seed. Nobody else knows of it yet. @throws ServiceError of KMS and the NSM. */
   async make(epoch: number, createdMs: number): Promise<OpenedSeed> {
-    const { health, kms, keyArn, nsm } = this.#options;
+    const { health, kms, key, nsm } = this.#options;
     const created = new Date(createdMs).toISOString();
-    const command = new GenerateDataKeyCommand({
-      KeyId: keyArn,
-      NumberOfBytes: SEED_BYTES,
-      EncryptionContext: this.#contextOf({ epoch, created }),
-    });
-    const { CiphertextBlob, Plaintext } = await health.watch(() => kms.operations().send(command));
+    const input = { NumberOfBytes: SEED_BYTES, EncryptionContext: this.#contextOf({ epoch, created }) };
+    const { CiphertextBlob, Plaintext } = await health.watch(async () =>
+      kms
+        .operations()
+        .call({ key }, ({ client, keyId: KeyId, abortSignal }) =>
+          client.send(new GenerateDataKeyCommand({ ...input, KeyId }), { abortSignal }),
+        ),
+    );
     if (CiphertextBlob === undefined) throw new ServiceError("ERR_KMS_ANSWER", "expected a ciphertext, KMS sent none");
     const pairs = await this.#keysOf(Plaintext, epoch);
     const ciphertext = toBase64(CiphertextBlob);
@@ -93,14 +96,16 @@ export class SealingSeeds {
   }
 
   async #decrypt(record: SealingSeed): Promise<Uint8Array | undefined> {
-    const { health, kms, keyArn } = this.#options;
-    const command = new DecryptCommand({
-      CiphertextBlob: bytesOf(record.ciphertext),
-      KeyId: keyArn,
-      EncryptionContext: this.#contextOf(record),
-    });
+    const { health, kms, key } = this.#options;
+    const input = { CiphertextBlob: bytesOf(record.ciphertext), EncryptionContext: this.#contextOf(record) };
     const { Plaintext } = await health
-      .watch(() => kms.operations().send(command))
+      .watch(async () =>
+        kms
+          .operations()
+          .call({ key }, ({ client, keyId: KeyId, abortSignal }) =>
+            client.send(new DecryptCommand({ ...input, KeyId }), { abortSignal }),
+          ),
+      )
       .catch((error: unknown) => {
         throw isInvalidCiphertext(error) ? notOfFleet("expected a seed that KMS opens in its epoch", error) : error;
       });

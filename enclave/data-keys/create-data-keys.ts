@@ -1,6 +1,7 @@
 /** The source of data keys that the configuration asks for. */
 import type { Clock } from "../clock.js";
 import type { Configuration } from "../configuration.js";
+import type { PinnedKeys } from "../kms/pinned-keys.js";
 import type { ServicesClient } from "../kms/services.js";
 import { BranchDataKeys } from "./branch-data-keys.js";
 import { parentBranchKeyStorage } from "./branch-key-storage.js";
@@ -10,7 +11,9 @@ import { Refusals } from "./refusals.js";
 import type { DataKeyKms, DataKeySource } from "./source.js";
 
 export interface DataKeysOptions {
-  readonly configuration: Pick<Configuration, "messages" | "keys">;
+  readonly configuration: Pick<Configuration, "messages">;
+  /** Those under which data keys of messages are opened. */
+  readonly keys: PinnedKeys;
   readonly kms: (signal: AbortSignal | undefined) => DataKeyKms;
   readonly clock: Clock;
   /** The parent's, where the key store of branch keys is. */
@@ -39,9 +42,8 @@ export function createDataKeys(options: DataKeysOptions): DataKeys {
   };
 }
 
-function sourceOf({ configuration, clock, services }: DataKeysOptions): DataKeySource {
-  const { messages, keys } = configuration;
-  const { dataKeys: limits, tenantPair, refusalSeconds } = messages;
+function sourceOf({ configuration, keys, clock, services }: DataKeysOptions): DataKeySource {
+  const { dataKeys: limits, tenantPair, refusalSeconds } = configuration.messages;
   const source = new KmsDataKeys(keys);
   if (limits.kind === "perMessage") return source;
   if (limits.kind === "cached") return new CachedDataKeys({ source, limits, clock });
@@ -49,7 +51,7 @@ function sourceOf({ configuration, clock, services }: DataKeysOptions): DataKeyS
   const key = keys.resolve(keyId);
   return new BranchDataKeys({
     ...{ source, clock, key, logicalKeyStoreName, tenantPair },
-    isKmsKey: (arn) => arn === key.arn,
+    isKmsKey: (arn) => keys.relatedTo(arn) === key, // a store that is replicated may have been filled in another Region
     storage: parentBranchKeyStorage(services, tableName),
     limits: { ...limits, refusalSeconds },
   });

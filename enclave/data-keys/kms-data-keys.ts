@@ -30,12 +30,13 @@ export class KmsDataKeys implements DataKeySource {
   }
 
   keyOf({ providerId, providerInfo }: EncryptedDataKey): PinnedKey | undefined {
-    const isPinned = providerId === KMS_PROVIDER_ID && this.#keys.arns.includes(providerInfo);
-    return isPinned ? this.#keys.resolve(providerInfo) : undefined;
+    return providerId === KMS_PROVIDER_ID ? this.#keys.relatedTo(providerInfo) : undefined;
   }
 
   decryptMaterials(request: DecryptionRequest, use: DataKeyUse): Promise<NodeDecryptionMaterial> {
-    return new NodeDefaultCryptographicMaterialsManager(keyringOf(use)).decryptMaterials(request);
+    const encryptedDataKeys = request.encryptedDataKeys.filter((one) => isFor(this.keyOf(one), use));
+    const manager = new NodeDefaultCryptographicMaterialsManager(keyringOf(use));
+    return manager.decryptMaterials({ ...request, encryptedDataKeys }); // a keyring fails at what it does not know
   }
 
   encryptMaterials(request: EncryptionRequest, use: DataKeyUse): Promise<NodeEncryptionMaterial> {
@@ -46,6 +47,8 @@ export class KmsDataKeys implements DataKeySource {
     return undefined; // nothing is kept
   }
 }
+
+const isFor = (key: PinnedKey | undefined, { keys }: DataKeyUse): boolean => keys.some(({ arn }) => arn === key?.arn);
 
 /** The keyrings of the keys that may be used: the first generates, and each opens what is under its key. */
 function keyringOf({ keys, kms }: DataKeyUse): KeyringNode {

@@ -1,20 +1,19 @@
 /**
- * The enclave's KMS clients: the SDK's own, attested, over the transport that the configuration names. What depends on
- * the environment in the SDK (endpoint, retry mode, proxies, profiles) is set here, so that the measured configuration
- * alone decides.
+ * The enclave's KMS clients: the SDK's own, attested, one for each Region and purpose, over the transport that the
+ * configuration names.
  */
-import type { KMSClientConfig } from "@aws-sdk/client-kms";
-import { KMSClient } from "@aws-sdk/client-kms";
 import { ServiceError } from "../../shared/errors.js";
+import type { Clock } from "../clock.js";
 import type { Configuration } from "../configuration.js";
-import { amazonRoots } from "./amazon-roots.js";
-import { attestKms } from "./attest-kms.js";
+import type { Logger } from "../log.js";
 import type { CredentialsCache } from "./credentials.js";
-import { kmsHostname } from "./kms-endpoint.js";
-import { allowOnly, GatewayHandler } from "./kms-gateway.js";
-import { TUNNEL_DEADLINES, TunnelHandler } from "./kms-tunnel.js";
+import { gatewayClients } from "./gateway-clients.js";
+import type { PinnedKeys } from "./pinned-keys.js";
 import type { Recipient } from "./recipient.js";
+import type { RegionState } from "./region-availability.js";
+import type { RegionalKms } from "./regional-kms.js";
 import type { ServicesClient } from "./services.js";
+import { tunnelClients } from "./tunnel-clients.js";
 
 /** Clients by what they are for. */
 export interface KmsClients {
@@ -22,11 +21,15 @@ export interface KmsClients {
    * For the operations that hand KMS's answers on.
    * @throws ServiceError ERR_GATEWAY_REFUSED where the transport is the gateway.
    */
-  operations(): KMSClient;
-  /** For the data keys of AWS Encryption SDK messages. */
-  readonly messages: KMSClient;
+  operations(): RegionalKms;
+  /** For Decrypt of the data keys of AWS Encryption SDK messages, and nothing else. */
+  readonly messages: RegionalKms;
+  /** The keys under which data keys of messages are opened: those of the configuration, and discovered ones. */
+  readonly messageKeys: PinnedKeys;
   /** For the readiness probe. */
-  readonly probe: KMSClient;
+  readonly probe: RegionalKms;
+  /** How the Regions stand; absent where there is one alone. */
+  readonly regions: readonly RegionState[] | undefined;
   /** Closes connections. */
   close(): void;
 }
@@ -36,64 +39,30 @@ export interface KmsClientsOptions {
   readonly recipient: Recipient;
   readonly credentials: Pick<CredentialsCache, "get">;
   readonly services: ServicesClient;
-  /** Where the parent's tunnel listens. */
+  /** Where the parent's tunnel to the own Region listens. */
   readonly tunnel: string;
+  /** Where its tunnels to the other Regions listen, by Region: one for each that the configuration names. */
+  readonly regionTunnels?: Readonly<Record<string, string>> | undefined;
+  readonly clock: Clock;
+  readonly log: Logger;
   /** Told the `Date` header of each answer that KMS itself gave (over the gateway the parent would be its source). */
   readonly onDate?: (date: string | undefined) => void;
 }
 
+/** @throws ServiceError ERR_CONFIGURATION when a tunnel is missing or superfluous. */
 export function createKmsClients(options: KmsClientsOptions): KmsClients {
+  assertTunnels(options);
   return options.configuration.kms.transport === "tunnel" ? tunnelClients(options) : gatewayClients(options);
 }
 
-function tunnelClients({ configuration, recipient, credentials, tunnel, onDate }: KmsClientsOptions): KmsClients {
-  const { kms, limits } = configuration;
-  const requestHandler = new TunnelHandler({
-    address: tunnel,
-    hostname: kmsHostname(kms.region),
-    roots: kms.roots === "amazon" ? amazonRoots() : kms.roots,
-    limits: { ...TUNNEL_DEADLINES, maxConnections: limits.maxKmsConnections, maxQueued: limits.maxQueuedKmsRequests },
-    ...(onDate ? { onDate } : {}),
-  });
-  // "memoized" is the SDK's mark for providers that cache by themselves; without it, it would keep a copy of its own.
-  const provider = Object.assign(() => credentials.get(), { memoized: true });
-  const client = attestKms(new KMSClient({ ...common(kms.region), credentials: provider, requestHandler }), recipient);
-  return { operations: () => client, messages: client, probe: client, close: () => requestHandler.destroy() };
+/** A tunnel that nobody uses is as likely a mistake as one that is missing. */
+function assertTunnels({ configuration: { regions }, regionTunnels = {} }: KmsClientsOptions): void {
+  const [, ...others] = regions;
+  const given = Object.keys(regionTunnels);
+  if (given.length === others.length && others.every((region) => given.includes(region))) return;
+  const expected = others.length === 0 ? "none" : others.join(", ");
+  throw new ServiceError(
+    "ERR_CONFIGURATION",
+    `tunnels to further Regions: expected those that kms.keys names in replicaRegions, ${expected}`,
+  );
 }
-
-function gatewayClients({ configuration, recipient, services }: KmsClientsOptions): KmsClients {
-  const create = () =>
-    new KMSClient({
-      ...common(configuration.kms.region),
-      requestHandler: new GatewayHandler(services),
-      // The parent signs: the enclave has no credentials, and sends its requests as they are.
-      credentials: { accessKeyId: "", secretAccessKey: "" },
-      signer: { sign: async (request) => request },
-    });
-  return {
-    operations: () => {
-      throw new ServiceError(
-        "ERR_GATEWAY_REFUSED",
-        "the gateway transport carries no operation whose answer could be forged",
-      );
-    },
-    messages: attestKms(allowOnly(create(), "DecryptCommand"), recipient),
-    probe: attestKms(allowOnly(create(), "GenerateRandomCommand"), recipient),
-    close: () => undefined,
-  };
-}
-
-const MAX_ATTEMPTS = 3;
-
-const common = (region: string): KMSClientConfig => ({
-  region,
-  endpoint: `https://${kmsHostname(region)}`,
-  maxAttempts: MAX_ATTEMPTS,
-  retryMode: "standard",
-  defaultsMode: "standard",
-  useDualstackEndpoint: false,
-  useFipsEndpoint: false,
-  authSchemePreference: ["aws.auth#sigv4"],
-  disableClockSkewCorrection: false, // the enclave's clock may be wrong: KMS's own Date then serves for the signature
-  userAgentAppId: async () => undefined,
-});

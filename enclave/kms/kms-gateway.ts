@@ -71,7 +71,7 @@ export function allowOnly(client: KMSClient, commandName: "DecryptCommand" | "Ge
   client.middlewareStack.add(
     (next, context) => async (args) => {
       if (context.commandName === commandName) return next(args);
-      throw new ServiceError("ERR_GATEWAY_REFUSED", `the gateway transport carries ${commandName} alone`);
+      throw new ServiceError("ERR_GATEWAY_REFUSED", `expected ${commandName}: nothing else goes this way`);
     },
     { step: "initialize", name: "nitroDecryptAllowOnly", priority: "high" },
   );

@@ -4,6 +4,9 @@
  * resolved here, from the configuration, never by asking KMS.
  */
 import { ServiceError } from "../../shared/errors.js";
+import type { Discovery } from "./discovery.js";
+import { assertDiscovery, discoveredKey } from "./discovery.js";
+import { formatKeyArn, isMultiRegion, parseKeyArn } from "./key-arn.js";
 
 /** A key of the configuration. */
 export interface PinnedKey {
@@ -11,30 +14,35 @@ export interface PinnedKey {
   readonly arn: string;
   /** Alias names, `alias/NAME`, in the key's own account and Region. */
   readonly aliases: readonly string[];
+  /** Of a multi-Region key: the other Regions whose related key may stand in for it, the preferred one first. None unless given. */
+  readonly replicaRegions?: readonly string[];
 }
 
-const KEY_ARN =
-  /^(arn:aws[a-z-]*:kms:([a-z0-9-]+):(\d{12})):key\/((?:mrk-[0-9a-f]{32})|(?:[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}))$/;
 const ALIAS = /^alias\/[a-zA-Z0-9/_-]{1,250}$/;
 
-/** The Region in a key ARN, or undefined if `arn` is not one (API_DescribeKey, "Key ARN"). */
-export const regionOfKeyArn = (arn: string): string | undefined => KEY_ARN.exec(arn)?.[2];
+/** The Region in a key ARN, or undefined if `arn` is not one. */
+export const regionOfKeyArn = (arn: string): string | undefined => parseKeyArn(arn)?.region;
 
 /** Whether `text` is an alias name. */
 export const isAliasName = (text: string): boolean => ALIAS.test(text);
 
 /** The pinned keys; made from a configuration, immutable. */
 export class PinnedKeys {
+  readonly #keys: readonly PinnedKey[];
   readonly #byName = new Map<string, PinnedKey>();
   readonly #arns: readonly string[];
+  readonly #discovery: Discovery | undefined;
 
   /**
+   * @param discovery see `withDiscovery`.
    * @throws ServiceError ERR_CONFIGURATION when there is no key, an ARN or alias is malformed, or a name could mean two
    *   of the keys.
    */
-  constructor(keys: readonly PinnedKey[]) {
+  constructor(keys: readonly PinnedKey[], discovery?: Discovery) {
     if (keys.length === 0) throw new ServiceError("ERR_CONFIGURATION", "kms.keys: expected at least one key");
+    this.#keys = keys;
     this.#arns = keys.map((key) => key.arn);
+    this.#discovery = discovery;
     for (const key of keys) for (const name of namesOf(key)) this.#add(name, key);
   }
 
@@ -50,6 +58,27 @@ export class PinnedKeys {
     return this.#arns;
   }
 
+  /**
+   * These keys, and by their ARNs all keys of the discovery's accounts that are in the Region of the first of these. For the
+   * data keys of messages alone: who may use a key that is found so, only policies say.
+   * @throws ServiceError ERR_CONFIGURATION when the discovery names no account or is malformed (PITFALLS 24).
+   */
+  withDiscovery(discovery: Discovery): PinnedKeys {
+    assertDiscovery(discovery);
+    return new PinnedKeys(this.#keys, discovery);
+  }
+
+  /**
+   * The related keys in another Region of those that may have one there stand in; undefined when none may.
+   * Aliases and discovery are of the own Region and not among them.
+   */
+  inRegion(region: string): PinnedKeys | undefined {
+    const keys = this.#keys.filter(({ replicaRegions = [] }) => replicaRegions.includes(region));
+    return keys.length === 0
+      ? undefined
+      : new PinnedKeys(keys.map((key) => ({ arn: arnIn(key, region), aliases: [] })));
+  }
+
   /** Whether `keyId` means one of the keys, by any of its names. */
   means(keyId: string): boolean {
     return this.#byName.has(keyId);
@@ -60,11 +89,23 @@ export class PinnedKeys {
    * @throws ServiceError ERR_KMS_KEY when it means none of them.
    */
   resolve(keyId: string): PinnedKey {
-    const key = this.#byName.get(keyId);
+    const key = this.#byName.get(keyId) ?? this.#discovered(keyId);
     if (key === undefined) {
       throw new ServiceError("ERR_KMS_KEY", "expected a key that the configuration names");
     }
     return key;
+  }
+
+  /**
+   * The pinned key that opens what was encrypted under the key `arn`: that key, or the multi-Region key that is related to
+   * it, whose ARN differs in the Region only. Undefined when there is none.
+   */
+  relatedTo(arn: string): PinnedKey | undefined {
+    const wanted = parseKeyArn(arn);
+    if (wanted === undefined) return undefined;
+    const pinned = this.#byName.get(wanted.keyId);
+    const own = isMultiRegion(wanted) ? formatKeyArn({ ...wanted, region: this.#regionOf(pinned) }) : arn;
+    return pinned?.arn === own ? pinned : this.#discovered(own);
   }
 
   /**
@@ -89,25 +130,46 @@ export class PinnedKeys {
    * @throws ServiceError ERR_KMS_KEY when it is not the key asked for, or not a pinned one.
    */
   resolveAnswer(answered: string | undefined, asked: PinnedKey | undefined): PinnedKey {
-    const key = this.#arns.includes(answered ?? "") ? this.#byName.get(answered ?? "") : undefined;
+    const key = this.#ofArn(answered ?? "");
     if (key === undefined) {
       throw new ServiceError("ERR_KMS_KEY", "expected the answer to name the ARN of a key of the configuration");
     }
-    if (asked !== undefined && asked !== key) {
+    if (asked !== undefined && asked.arn !== key.arn) {
       throw new ServiceError("ERR_KMS_KEY", "expected the answer to come from the key asked for, another one answered");
     }
     return key;
   }
+
+  #ofArn(arn: string): PinnedKey | undefined {
+    return this.#arns.includes(arn) ? this.#byName.get(arn) : this.#discovered(arn);
+  }
+
+  #discovered(arn: string): PinnedKey | undefined {
+    return this.#discovery && discoveredKey(arn, this.#regionOf(undefined), this.#discovery);
+  }
+
+  /** The Region of `key`; without one that of the first key. */
+  #regionOf(key: PinnedKey | undefined): string {
+    return regionOfKeyArn(key?.arn ?? this.#arns[0] ?? "") ?? "";
+  }
+}
+
+/** The ARN of the key that is related to `key` in `region`: its own in its own Region. */
+export function arnIn({ arn }: PinnedKey, region: string): string {
+  const parts = parseKeyArn(arn);
+  if (parts === undefined) throw new TypeError("arnIn: a pinned key has a key ARN");
+  return formatKeyArn({ ...parts, region });
 }
 
 /** Every name under which KMS knows the key: ARN, id, alias names, alias ARNs. */
 function namesOf(key: PinnedKey): string[] {
-  const match = KEY_ARN.exec(key.arn);
-  if (!match)
+  const parts = parseKeyArn(key.arn);
+  if (!parts)
     throw new ServiceError("ERR_CONFIGURATION", "kms.keys: expected key ARNs, arn:aws:kms:REGION:ACCOUNT:key/ID");
-  const [, prefix, , , id] = match;
   if (!key.aliases.every(isAliasName)) {
     throw new ServiceError("ERR_CONFIGURATION", "kms.keys: expected alias names of the form alias/NAME");
   }
-  return [key.arn, `${id}`, ...key.aliases, ...key.aliases.map((alias) => `${prefix}:${alias}`)];
+  const { partition, region, accountId, keyId } = parts;
+  const prefix = `arn:${partition}:kms:${region}:${accountId}`;
+  return [key.arn, keyId, ...key.aliases, ...key.aliases.map((alias) => `${prefix}:${alias}`)];
 }

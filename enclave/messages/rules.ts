@@ -32,7 +32,7 @@ export function keysOf(
 ): PinnedKey[] {
   const keys = encryptedDataKeys.flatMap((encrypted) => source.keyOf(encrypted, encryptionContext) ?? []);
   if (keys.length === 0) throw new ServiceError("ERR_KMS_KEY", "expected a message for a key of the configuration");
-  return [...new Set(keys)];
+  return [...new Map(keys.map((key) => [key.arn, key])).values()];
 }
 
 interface Opened {

@@ -40,7 +40,7 @@ export class Decryption {
   }
 
   /**
-   * KMS Decrypt, with the key that was authorised and no other.
+   * KMS Decrypt, with the key that was authorised, or its related key in another Region, and no other.
    * @throws ServiceError ERR_ENCRYPTION_CONTEXT (of a branch key), ERR_GATEWAY_REFUSED, ERR_KMS_KEY, ERR_MESSAGE_MALFORMED.
    */
   async ciphertext(request: DecryptRequest, call: Call): Promise<Decrypted> {
@@ -50,14 +50,17 @@ export class Decryption {
     const key = keys.resolveOrOnly(request.keyId);
     const CiphertextBlob = bytesOf(request.ciphertext);
     call.authorize({ key, encryptionContext, bytes: CiphertextBlob.length });
-    const client = kms.operations();
-    const command = new DecryptCommand({
+    const regional = kms.operations();
+    const input = {
       CiphertextBlob,
-      KeyId: key.arn,
       EncryptionContext: request.encryptionContext,
       EncryptionAlgorithm: encryptionAlgorithm,
-    });
-    const { Plaintext } = await health.watch(() => client.send(command, { abortSignal: call.signal }));
+    };
+    const { Plaintext } = await health.watch(() =>
+      regional.call({ key, signal: call.signal }, ({ client, keyId: KeyId, abortSignal }) =>
+        client.send(new DecryptCommand({ ...input, KeyId }), { abortSignal }),
+      ),
+    );
     if (Plaintext === undefined) throw new ServiceError("ERR_KMS_ANSWER", "expected a plaintext, KMS sent none");
     return { plaintext: Plaintext, keyArn: key.arn };
   }

@@ -47,7 +47,7 @@ export interface FunctionCall<Input> {
   readonly principal: Principal;
   /** Messages, opened and made for the caller: the policies are asked about each key, with this function as the action. */
   readonly messages: FunctionMessages;
-  /** The attested client, for keys of the configuration. What is done with it no policy is asked about: it is this code's own. */
+  /** The attested client of the enclave's own Region, for keys of the configuration. What is done with it no policy is asked about: it is this code's own. */
   readonly kms: KMSClient;
   /** Fires at the deadline, and when the caller has gone. */
   readonly signal: AbortSignal;
@@ -158,7 +158,7 @@ async function callFunction(
         ...{ input, plaintext, encryptionContext, principal, signal },
         messages: messagesFor({ ...call, signal }, options),
         get kms() {
-          return options.kms.operations(); // asked for when it is used: over the gateway there is none
+          return options.kms.operations().own; // asked for when it is used: over the gateway there is none
         },
       });
     });

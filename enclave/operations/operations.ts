@@ -69,19 +69,22 @@ async function decrypt(decryption: Decryption, request: DecryptRequest, call: Ca
 
 const DATA_KEY_BYTES = { AES_128: 16, AES_256: 32 } as const;
 
-/** KMS GenerateDataKey. @throws ServiceError ERR_ENCRYPTION_CONTEXT (of a branch key) and those of the call. */
+/**
+ * KMS GenerateDataKey. The answer names the key of the own Region, which opens it, whichever related key made it.
+ * @throws ServiceError ERR_ENCRYPTION_CONTEXT (of a branch key) and those of the call.
+ */
 async function dataKey({ kms, keys, health }: OperationsOptions, request: DataKeyRequest, call: Call) {
   const { keySpec: KeySpec, encryptionContext: context = {} } = request;
   assertNoBranchKeyContext(context);
   const key = keys.resolve(request.keyId);
   call.authorize({ key, encryptionContext: context, bytes: DATA_KEY_BYTES[KeySpec] });
-  const client = kms.operations();
-  const command = new GenerateDataKeyCommand({
-    KeyId: key.arn,
-    KeySpec,
-    EncryptionContext: request.encryptionContext,
-  });
-  const answer = await health.watch(() => client.send(command, { abortSignal: call.signal }));
+  const regional = kms.operations();
+  const EncryptionContext = request.encryptionContext;
+  const answer = await health.watch(() =>
+    regional.call({ key, signal: call.signal }, ({ client, keyId: KeyId, abortSignal }) =>
+      client.send(new GenerateDataKeyCommand({ KeyId, KeySpec, EncryptionContext }), { abortSignal }),
+    ),
+  );
   const ciphertext = toBase64(present(answer.CiphertextBlob));
   return jsonAnswer({ plaintext: taken(present(answer.Plaintext)), ciphertext, keyId: key.arn }, key.arn);
 }
@@ -89,9 +92,12 @@ async function dataKey({ kms, keys, health }: OperationsOptions, request: DataKe
 /** KMS GenerateRandom: no key, so the policies are asked about the enclave itself. */
 async function random({ kms, health }: OperationsOptions, { numberOfBytes }: RandomRequest, call: Call) {
   call.authorize({ key: undefined, encryptionContext: {}, bytes: numberOfBytes });
-  const client = kms.operations();
-  const command = new GenerateRandomCommand({ NumberOfBytes: numberOfBytes });
-  const answer = await health.watch(() => client.send(command, { abortSignal: call.signal }));
+  const regional = kms.operations();
+  const answer = await health.watch(() =>
+    regional.call({ key: undefined, signal: call.signal }, ({ client, abortSignal }) =>
+      client.send(new GenerateRandomCommand({ NumberOfBytes: numberOfBytes }), { abortSignal }),
+    ),
+  );
   return jsonAnswer({ random: taken(present(answer.Plaintext)) });
 }
 

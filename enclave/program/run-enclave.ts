@@ -25,8 +25,8 @@ import { reportState } from "./state-report.js";
 
 const vsock = (cid: number, port: number): string => formatAddress({ kind: "vsock", cid, port });
 
-/** What holds in an AWS Nitro Enclave: the parent has CID 3. */
-export const ENCLAVE_ADDRESSES: Required<EnclaveAddresses> = {
+/** What holds in an AWS Nitro Enclave: the parent has CID 3. Tunnels to further Regions: `regionTunnelsOf`. */
+export const ENCLAVE_ADDRESSES: Required<Omit<EnclaveAddresses, "regionTunnels">> = {
   listen: vsock(ANY_CID, PORTS.enclave),
   tls: vsock(ANY_CID, PORTS.enclaveTls),
   tunnel: vsock(PARENT_CID, PORTS.tunnel),

@@ -1,5 +1,6 @@
 /** Starts the service of an enclave image on its machine: the part of the program that knows no process. */
 import { readFile } from "node:fs/promises";
+import { formatAddress, PARENT_CID, PORTS } from "../../shared/address.js";
 import { ServiceError } from "../../shared/errors.js";
 import type { Clock } from "../clock.js";
 import { parseConfiguration } from "../configuration.js";
@@ -12,8 +13,11 @@ import type { EnclaveFunction } from "../operations/functions.js";
 export interface StartOptions {
   /** Where the configuration lies. */
   readonly configurationFile: string;
-  /** `tls` is used where the configuration has a TLS channel, and else not. */
-  readonly addresses: Required<EnclaveAddresses>;
+  /**
+   * `tls` is used where the configuration has a TLS channel, and else not. Tunnels to further Regions are at the parent's ports
+   * from 8010 on unless given, in the order of the configuration.
+   */
+  readonly addresses: EnclaveAddresses & { readonly tls: string };
   readonly functions: readonly EnclaveFunction[] | (() => Promise<readonly EnclaveFunction[]>);
   readonly machine: BootedMachine;
   readonly log: Logger;
@@ -24,8 +28,10 @@ export interface StartOptions {
 export async function startEnclave(options: StartOptions): Promise<Enclave> {
   const { machine, log, clock, functions } = options;
   const configuration = await readConfiguration(options.configurationFile);
-  const { tls, ...addresses } = options.addresses;
-  const hasTls = parseConfiguration(configuration).channels.tls !== undefined;
+  const { tls, ...given } = options.addresses;
+  const { channels, regions } = parseConfiguration(configuration);
+  const hasTls = channels.tls !== undefined;
+  const addresses = { ...given, regionTunnels: given.regionTunnels ?? regionTunnelsOf(regions) };
   return createEnclave({
     configuration,
     nsm: machine.nsm,
@@ -36,6 +42,15 @@ export async function startEnclave(options: StartOptions): Promise<Enclave> {
     clock,
   });
 }
+
+/** Where a Nitro enclave finds the parent's tunnels to all Regions but the first. */
+export const regionTunnelsOf = ([, ...others]: readonly string[]): Readonly<Record<string, string>> =>
+  Object.fromEntries(
+    others.map((region, index) => {
+      const port = PORTS.regionTunnel + index;
+      return [region, formatAddress({ kind: "vsock", cid: PARENT_CID, port })];
+    }),
+  );
 
 async function readConfiguration(path: string): Promise<Uint8Array> {
   try {

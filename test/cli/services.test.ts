@@ -1,6 +1,7 @@
 /** The commands that keep running, in this process: what they demand, announce, serve and leave behind. */
 import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { Agent } from "node:https";
+import type { AddressInfo } from "node:net";
 import { connect, createServer } from "node:net";
 import { join } from "node:path";
 import { CreateKeyCommand, KMSClient } from "@aws-sdk/client-kms";
@@ -206,6 +207,22 @@ describe("enclave", () => {
     }
   });
 
+  it("exits 2 on a tunnel to a further Region that is of the wrong form or given twice", async () => {
+    const whole = ["--config", "c.json", "--nsm", "unix:/nowhere/n", ...addresses];
+    const tunnel = ["--region-tunnel", "eu-west-1=unix:/nowhere/r"];
+    for (const more of [
+      ["--region-tunnel", "unix:/nowhere/r"],
+      ["--region-tunnel", "eu-west-1="],
+      [...tunnel, ...tunnel],
+    ]) {
+      expect(await run(enclave, [...whole, ...more])).toMatchObject({
+        exitCode: 2,
+        err: expect.stringContaining("--region-tunnel"),
+      });
+    }
+    expect(await run(enclave, [...whole, ...tunnel])).toMatchObject({ exitCode: 1 }); // it goes on to the configuration
+  });
+
   it.skipIf(existsSync("/dev/nsm"))("says that there is no /dev/nsm outside of an enclave", async () => {
     const cwd = testFolder();
     writeFileSync(join(cwd, "c.json"), "{}");
@@ -264,6 +281,22 @@ describe("parent", () => {
     const cwd = testFolder();
     const argv = [...optionsIn(cwd), "--allow", "kms.us-east-1.amazonaws.com:443"];
     const { exitCode, err } = await run(parent, argv, cwd);
+    expect(exitCode).toBe(1);
+    expect(err).toContain("ERR_CONFIGURATION");
+  });
+
+  it("opens a tunnel for each further Region, which its allow-list must have as well", async () => {
+    const cwd = testFolder();
+    const server = createServer((socket) => void socket.end("far away"));
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    onTestFinished(() => void server.close());
+    const target = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const address = join(cwd, "region=1");
+    const more = ["--region-target", `unix:${address}=${target}`];
+    const { stop } = await start(parent, [...optionsIn(cwd), ...more], cwd);
+    expect(String(await collect(connect(address)))).toBe("far away");
+    await stop();
+    const { exitCode, err } = await run(parent, [...optionsIn(cwd), ...more, "--allow", "127.0.0.1:443"], cwd);
     expect(exitCode).toBe(1);
     expect(err).toContain("ERR_CONFIGURATION");
   });
@@ -327,6 +360,9 @@ describe("parent", () => {
     for (const more of [
       ["--allow", "x"],
       ["--max-connections", "0"],
+      ["--region-target", "kms.eu-west-1.amazonaws.com:443"],
+      ["--region-target", `unix:${join(cwd, "r")}`],
+      ["--region-target", `unix:${join(cwd, "r")}=kms.eu-west-1.amazonaws.com`],
       ["--request-deadline", "0"],
       ["--request-deadline", "301"],
       ["--allow-origin", "*"],

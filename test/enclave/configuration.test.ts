@@ -16,6 +16,12 @@ const [ISSUER = {}] = AUTHORIZATION.issuers as Document[];
 const BASE: Document = { version: 1, kms: KMS, channels: {}, authorization: AUTHORIZATION };
 
 const [ROOT = ""] = rootCertificates;
+const MRK_ARN = `arn:aws:kms:us-east-1:111122223333:key/mrk-${"0a".repeat(16)}`;
+const withReplicas = (replicaRegions: unknown, kms: Document = {}): Document => ({
+  ...BASE,
+  kms: { ...KMS, keys: [{ arn: MRK_ARN, replicaRegions }, { arn: KEY_ARN }], ...kms },
+});
+
 const GENERATED = { certificate: "generated" };
 const PROVIDED = {
   certificate: "provided",
@@ -88,6 +94,21 @@ describe("parseConfiguration", () => {
     expect(policies).toBe("// a\npermit(principal, action, resource);");
   });
 
+  it("asks its own Region alone, unless keys have replicas; then the Regions in the order in which they are named", () => {
+    expect(parse(BASE).regions).toEqual(["us-east-1"]);
+    expect(parse(BASE).kms.failover).toEqual({ attemptSeconds: 2, restSeconds: 30 });
+    const other = MRK_ARN.replaceAll("0a", "0b");
+    const keys = [
+      { arn: MRK_ARN, replicaRegions: ["eu-west-1", "ap-northeast-1"] },
+      { arn: other, replicaRegions: ["us-west-2", "eu-west-1"] },
+    ];
+    const failover = { attemptSeconds: 29, restSeconds: 3_600 };
+    const configuration = parse({ ...BASE, kms: { ...KMS, keys, failover } });
+    expect(configuration.regions).toEqual(["us-east-1", "eu-west-1", "ap-northeast-1", "us-west-2"]);
+    expect(configuration.keys.inRegion("us-west-2")?.arns).toEqual([other.replace("us-east-1", "us-west-2")]);
+    expect(configuration.kms.failover).toEqual(failover);
+  });
+
   it("takes a certificate that is generated, and one that is provided", () => {
     expect(parse(withTls(GENERATED)).channels.tls).toEqual({ ...GENERATED, maxAgeSeconds: 604_800 });
     expect(parse(withTls(PROVIDED)).channels.tls).toEqual({ ...PROVIDED, renewalCheckSeconds: 3_600 });
@@ -141,6 +162,42 @@ describe("parseConfiguration", () => {
       "a malformed alias",
       { ...BASE, kms: { ...KMS, keys: [{ arn: KEY_ARN, aliases: ["payments"] }] } },
       "kms.keys.0.aliases.0",
+    ],
+    [
+      "replicas of a single-Region key",
+      { ...BASE, kms: { ...KMS, keys: [{ arn: KEY_ARN, replicaRegions: ["eu-west-1"] }] } },
+      "kms.keys.0.replicaRegions: expected none",
+    ],
+    ["a replica in the key's own Region", withReplicas(["us-east-1"]), "kms.keys.0.replicaRegions: expected other"],
+    ["a replica twice", withReplicas(["eu-west-1", "eu-west-1"]), "kms.keys.0.replicaRegions: expected other"],
+    ["a replica in a Region that is none", withReplicas(["evil.example/"]), "kms.keys.0.replicaRegions.0"],
+    [
+      "replicas over the gateway",
+      withReplicas(["eu-west-1"], { transport: "gateway" }),
+      "the gateway reaches one Region",
+    ],
+    ["attempts of no time", withReplicas([], { failover: { attemptSeconds: 0 } }), "kms.failover.attemptSeconds"],
+    ["attempts longer than any request", withReplicas([], { failover: { attemptSeconds: 31 } }), "attemptSeconds"],
+    ["no rest", withReplicas([], { failover: { restSeconds: 0 } }), "kms.failover.restSeconds"],
+    ["another failover", withReplicas([], { failover: { retries: 3 } }), "kms.failover: Unrecognized key"],
+    [
+      "an attempt as long as a request",
+      { ...withReplicas(["eu-west-1"]), limits: { requestDeadlineSeconds: 2 } },
+      "kms.failover.attemptSeconds: expected less than limits.requestDeadlineSeconds",
+    ],
+    [
+      "more Regions than tunnels",
+      {
+        ...BASE,
+        kms: {
+          ...KMS,
+          keys: [0, 1].map((key) => ({
+            arn: MRK_ARN.replaceAll("0a", `0${key}`),
+            replicaRegions: Array.from({ length: 8 }, (_, index) => `eu-west-${1 + 8 * key + index}`),
+          })),
+        },
+      },
+      "expected at most 16 Regions",
     ],
     ["a Region that is none", { ...BASE, kms: { ...KMS, region: "evil.example/" } }, "kms.region"],
     ["another transport", { ...BASE, kms: { ...KMS, transport: "http" } }, "kms.transport"],

@@ -95,7 +95,8 @@ export function clientOf({ kms }: Simulation, changes: KMSClientConfig): KMSClie
   });
 }
 
-function policyOf({ roleArn, accountId }: Simulation, conditions: Json): string {
+/** A key's policy: the operator administers and encrypts, the role may what `conditions` let it. */
+export function policyOf({ roleArn, accountId }: Simulation, conditions: Json): string {
   const root = { AWS: `arn:aws:iam::${accountId}:root` };
   const role = { Effect: "Allow", Principal: { AWS: roleArn }, Resource: "*" };
   return JSON.stringify({
@@ -144,6 +145,7 @@ export interface StackChanges {
   readonly kms?: Json;
   readonly nsm?: Nsm;
   readonly tunnel?: string;
+  readonly regionTunnels?: Readonly<Record<string, string>>;
   readonly clock?: Clock;
   readonly functions?: readonly EnclaveFunction[];
   readonly authorization?: Json;
@@ -183,6 +185,7 @@ export async function startStack(kms: Kms, changes: StackChanges = {}): Promise<
     addresses: {
       listen: `unix:${join(testFolder(), "enclave")}`,
       tunnel: changes.tunnel ?? (await bytePipe(simulation.kms.port)),
+      regionTunnels: changes.regionTunnels,
       services: changes.services ?? services.address,
       ...(changes.tls ? { tls: tlsAddress } : {}),
     },

@@ -2,15 +2,19 @@ import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import type { LookupFunction, Socket } from "node:net";
+import { join } from "node:path";
 import type { Duplex } from "node:stream";
 import { Readable } from "node:stream";
 import { connect as connectTls } from "node:tls";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { createParent } from "../../parent/index.js";
 import type { ParentMetrics } from "../../parent/metrics.js";
 import type { PassThroughOutcome } from "../../parent/pass-through.js";
+import type { TunnelOptions } from "../../parent/tunnel.js";
 import { connectTo } from "../../transport/connect.js";
+import { testFolder } from "../support/folder.js";
 import { collect, released } from "../support/streams.js";
-import { freePort, openTunnel, tcpTarget } from "./fakes.js";
+import { freePort, openParent, openTunnel, parentOptions, tcpTarget } from "./fakes.js";
 import { tlsTarget } from "./tls-target.js";
 
 async function dial(address: string): Promise<Duplex> {
@@ -92,6 +96,40 @@ describe("what passes", () => {
     stream.end("said after your end");
     expect((await heard)?.toString()).toBe("said after your end");
     await counted(metrics, "ended");
+  });
+});
+
+describe("several tunnels", () => {
+  test("lead each to its own target, with bounds of their own, and are counted together", async () => {
+    const { port: one } = await tcpTarget((socket) => void socket.end("one"));
+    const { port: two } = await tcpTarget((socket) => void socket.write("two"));
+    const folder = testFolder();
+    const tunnelTo = (name: string, port: number): TunnelOptions => {
+      const target = { host: "127.0.0.1", port };
+      return { listen: `unix:${join(folder, name)}`, target, allow: [target], maxConnections: 1 };
+    };
+    const { url } = await openParent((_, response) => void response.end("{}"), {
+      tunnel: tunnelTo("one", one),
+      regionTunnels: [tunnelTo("two", two), tunnelTo("three", two)],
+    });
+    expect(await exchange(`unix:${join(folder, "one")}`, "")).toBe("one");
+    for (const name of ["two", "three"]) {
+      const [answer] = await once(await dial(`unix:${join(folder, name)}`), "data");
+      expect(String(answer)).toBe("two");
+    }
+    const health = await (await fetch(`${url}/healthz`)).json();
+    expect(health).toMatchObject({ parent: { tunnelConnections: 2 } });
+    const metrics = await (await fetch(`${url}/metrics`)).text();
+    expect(metrics).toContain("nitro_parent_tunnel_connections_open 2\n");
+  });
+
+  test("pitfall 24: start none when one of their targets is not allowed", async () => {
+    const folder = testFolder();
+    const target = { host: "kms.eu-west-1.amazonaws.com", port: 443 };
+    const further: TunnelOptions = { listen: `unix:${join(folder, "two")}`, target, allow: [], maxConnections: 1 };
+    const { options } = parentOptions({ regionTunnels: [further] });
+    await expect(createParent(options)).rejects.toThrowCode("ERR_CONFIGURATION");
+    expect(existsSync(options.tunnel.listen.slice("unix:".length))).toBe(false);
   });
 });
 

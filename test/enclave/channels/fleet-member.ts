@@ -11,6 +11,7 @@ import type { NitroPki } from "../../../simulator/pki/nitro-pki.js";
 import type { TestClock } from "../fakes.js";
 import { KEY_ARN } from "../fakes.js";
 import { INSTANCE_ID, testImage } from "../platform.js";
+import { regionalKms } from "../regional.js";
 import type { SeedKms } from "./seed-kms.js";
 
 export interface FleetMember {
@@ -37,6 +38,8 @@ export async function fleetMember(options: MemberOptions): Promise<FleetMember> 
   await nsm.lockPcr(16);
   const identity = await fleetIdentityOf(nsm, fleet);
   const health = new KmsHealth(clock);
-  const seeds = new SealingSeeds({ identity, keyArn: KEY_ARN, kms: { operations: () => kms.client }, health, nsm });
+  const key = { arn: KEY_ARN, aliases: [] };
+  const { kms: regional } = regionalKms([{ region: "us-east-1", client: kms.client }]);
+  const seeds = new SealingSeeds({ identity, key, kms: { operations: () => regional }, health, nsm });
   return { identity, seeds, nsm };
 }

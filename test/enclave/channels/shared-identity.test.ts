@@ -18,6 +18,7 @@ import { exampleImage } from "../../../simulator/simulation.js";
 import { requestOver } from "../../../transport/http.js";
 import { openParent } from "../../parent/fakes.js";
 import { schemaFor } from "../../support/authorization.js";
+import { regionalKms } from "../regional.js";
 import type { Field } from "../sealing.js";
 import { callSealed, goodFields, publishedBy, seal, sendSealed } from "../sealing.js";
 import type { Kms, Stack } from "../stack.js";
@@ -188,8 +189,8 @@ describe("the seed", () => {
       const health = new KmsHealth(systemClock);
       const seeds = new SealingSeeds({
         identity,
-        keyArn: seedKeyArn,
-        kms: { operations: () => client },
+        key: { arn: seedKeyArn, aliases: [] },
+        kms: { operations: () => regionalKms([{ region: kms.simulation.region, client }]).kms },
         health,
         nsm: device,
       });

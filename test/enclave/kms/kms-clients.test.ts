@@ -3,9 +3,11 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { GenerateRandomCommand } from "@aws-sdk/client-kms";
 import { describe, expect, it, onTestFinished } from "vitest";
+import { systemClock } from "../../../enclave/clock.js";
 import { parseConfiguration } from "../../../enclave/configuration.js";
 import { createKmsClients } from "../../../enclave/kms/kms-clients.js";
 import { ServicesClient } from "../../../enclave/kms/services.js";
+import { silentLogger } from "../../../enclave/log.js";
 import { utf8 } from "../../../shared/bytes.js";
 import { testFolder } from "../../support/folder.js";
 import { testRecipient } from "../fakes.js";
@@ -46,10 +48,18 @@ describe("createKmsClients", () => {
     const recipient = testRecipient(configuration.keys);
     const tunnel = await bytePipe(kms.simulation.kms.port);
     const credentials = { get: () => kms.simulation.roleCredentials() };
-    const clients = createKmsClients({ configuration, recipient, credentials, services, tunnel });
+    const clients = createKmsClients({
+      configuration,
+      recipient,
+      credentials,
+      services,
+      tunnel,
+      clock: systemClock,
+      log: silentLogger,
+    });
     onTestFinished(() => clients.close());
     // The fake document arrives at the real endpoint, under the role's signature, and is refused for what it is.
-    const send = clients.operations().send(new GenerateRandomCommand({ NumberOfBytes: 8 }));
+    const send = clients.operations().own.send(new GenerateRandomCommand({ NumberOfBytes: 8 }));
     await expect(send).rejects.toMatchObject({ name: "ValidationException" });
   });
 });

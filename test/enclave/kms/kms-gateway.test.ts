@@ -7,9 +7,11 @@ import {
   GenerateRandomCommand,
 } from "@aws-sdk/client-kms";
 import { describe, expect, it, onTestFinished } from "vitest";
+import { systemClock } from "../../../enclave/clock.js";
 import { parseConfiguration } from "../../../enclave/configuration.js";
 import { createKmsClients } from "../../../enclave/kms/kms-clients.js";
 import { ServicesClient } from "../../../enclave/kms/services.js";
+import { silentLogger } from "../../../enclave/log.js";
 import { toBase64, utf8 } from "../../../shared/bytes.js";
 import { createTokenIssuer } from "../../../simulator/token-issuer.js";
 import { authorizationFor } from "../../support/authorization.js";
@@ -43,6 +45,8 @@ async function setUp(answer: (call: Json) => { status?: number; body: unknown })
     credentials,
     services: client,
     tunnel: "unix:/none",
+    clock: systemClock,
+    log: silentLogger,
   });
   return { kms, recipient, services };
 }
@@ -54,7 +58,7 @@ describe("the gateway transport", () => {
     let sealed = "";
     const { kms, recipient, services } = await setUp(() => ok({ KeyId: KEY_ARN, CiphertextForRecipient: sealed }));
     sealed = recipient.seal(secret);
-    await expect(kms.messages.send(decrypt)).resolves.toMatchObject({ Plaintext: secret, KeyId: KEY_ARN });
+    await expect(kms.messages.own.send(decrypt)).resolves.toMatchObject({ Plaintext: secret, KeyId: KEY_ARN });
     expect(services.requests).toEqual([
       {
         path: "/kms",
@@ -76,13 +80,13 @@ describe("the gateway transport", () => {
 
   it("pitfall 1: refuses every other command before anything is sent", async () => {
     const { kms, services } = await setUp(() => ok({}));
-    const { messages } = kms;
+    const messages = kms.messages.own;
     const refused = [
       messages.send(new GenerateRandomCommand({ NumberOfBytes: 8 })),
       messages.send(new GenerateDataKeyCommand({ KeyId: KEY_ARN, KeySpec: "AES_256" })),
       messages.send(new EncryptCommand({ KeyId: KEY_ARN, Plaintext: secret })),
       messages.send(new CreateKeyCommand({})),
-      kms.probe.send(decrypt),
+      kms.probe.own.send(decrypt),
     ];
     for (const promise of refused) await expect(promise).rejects.toThrowCode("ERR_GATEWAY_REFUSED");
     expect(services.requests).toEqual([]);
@@ -97,12 +101,12 @@ describe("the gateway transport", () => {
     const { kms } = await setUp(() => ({
       body: { status: 400, body: { __type: "AccessDeniedException", message: "no" } },
     }));
-    await expect(kms.messages.send(decrypt)).rejects.toMatchObject({ name: "AccessDeniedException" });
+    await expect(kms.messages.own.send(decrypt)).rejects.toMatchObject({ name: "AccessDeniedException" });
   });
 
   it("a parent that fails is ERR_KMS_UNAVAILABLE", async () => {
     const { kms } = await setUp(() => ({ status: 503, body: {} }));
-    await expect(kms.messages.send(decrypt)).rejects.toThrowCode("ERR_KMS_UNAVAILABLE");
+    await expect(kms.messages.own.send(decrypt)).rejects.toThrowCode("ERR_KMS_UNAVAILABLE");
   });
 
   it.each<[string, { status?: number; body: unknown }]>([
@@ -113,6 +117,6 @@ describe("the gateway transport", () => {
     ["answers with fields of its own", { body: { status: 200, body: {}, plaintext: "x" } }],
   ])("a parent that %s is ERR_KMS_ANSWER", async (_, answer) => {
     const { kms } = await setUp(() => answer);
-    await expect(kms.messages.send(decrypt)).rejects.toThrowCode("ERR_KMS_ANSWER");
+    await expect(kms.messages.own.send(decrypt)).rejects.toThrowCode("ERR_KMS_ANSWER");
   });
 });

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vites
 import { systemClock } from "../../../enclave/clock.js";
 import type { BootedMachine } from "../../../enclave/machine/machine.js";
 import type { StartOptions } from "../../../enclave/program/start-enclave.js";
-import { startEnclave } from "../../../enclave/program/start-enclave.js";
+import { regionTunnelsOf, startEnclave } from "../../../enclave/program/start-enclave.js";
 import { exampleImage } from "../../../simulator/index.js";
 import { requestOver } from "../../../transport/http.js";
 import { testFolder } from "../../support/folder.js";
@@ -63,6 +63,14 @@ describe("startEnclave", () => {
     const health = JSON.parse(Buffer.from(body).toString());
     expect(health).toMatchObject({ machine: { randomness: RANDOMNESS, clockSet: true, uid: 65_532 } });
     expect(health).not.toHaveProperty("tls"); // the configuration has none, and the address is left aside
+  });
+
+  it("finds the parent's tunnels to further Regions at ports that follow one another", () => {
+    expect(regionTunnelsOf(["us-east-1"])).toEqual({});
+    expect(regionTunnelsOf(["us-east-1", "eu-west-1", "ap-northeast-1"])).toEqual({
+      "eu-west-1": "vsock://3:8010",
+      "ap-northeast-1": "vsock://3:8011",
+    });
   });
 
   it("refuses to start without a configuration", async () => {
