@@ -27,7 +27,7 @@ import type { GatewayAnswer } from "../../parent/gateway.js";
 import { callKms } from "../../parent/gateway.js";
 import { utf8 } from "../../shared/bytes.js";
 import type { Nsm } from "../../shared/nsm.js";
-import type { Simulation } from "../../simulator/index.js";
+import type { Simulation, SimulationOptions } from "../../simulator/index.js";
 import { exampleImage, startSimulation } from "../../simulator/index.js";
 import type { TokenIssuer } from "../../simulator/token-issuer.js";
 import type { AddressResponse } from "../../transport/http.js";
@@ -59,8 +59,8 @@ export interface Kms {
 
 export const ALIAS = "alias/secrets";
 
-export async function startKmsForTest(): Promise<Kms> {
-  const simulation = await startSimulation();
+export async function startKmsForTest(options: SimulationOptions = {}): Promise<Kms> {
+  const simulation = await startSimulation(options);
   const operator = clientOf(simulation, { credentials: simulation.operator });
   const { KeyMetadata } = await operator.send(new CreateKeyCommand({}));
   const keyArn = KeyMetadata?.Arn ?? "";
