@@ -83,16 +83,30 @@ describe("README.md", () => {
 
   it("shows a configuration that the enclave takes, with its defaults", () => {
     const shown = JSON.parse(read("test/readme/enclave.json"));
-    const { recipient, limits, channels, authorization, messages, ...rest } = shown;
+    const { recipient, limits, channels, authorization, messages, kms, ...rest } = shown;
+    const { failover, ...withoutFailover } = kms;
     const { loggable, budgets, skewSeconds, maxTokenAgeSeconds, ...callers } = authorization;
-    const required = { ...rest, channels: { tls: { certificate: "generated" } }, authorization: callers };
-    const { keys: _, ...withDefaults } = parseConfiguration(utf8(JSON.stringify(required)));
+    const required = {
+      ...rest,
+      kms: withoutFailover,
+      channels: { tls: { certificate: "generated" } },
+      authorization: callers,
+    };
+    const { keys: _, regions: _own, ...withDefaults } = parseConfiguration(utf8(JSON.stringify(required)));
     const asTexts = { schema: authorization.schema.join("\n"), policies: authorization.policies.join("\n") };
     const noneLoggable = { loggable: { encryptionContext: [] } };
     expect(withDefaults).toEqual({ ...shown, authorization: { ...authorization, ...asTexts, ...noneLoggable } });
-    expect([recipient, limits, channels, messages, loggable, budgets, skewSeconds, maxTokenAgeSeconds]).not.toContain(
-      undefined,
-    );
+    expect([
+      recipient,
+      limits,
+      channels,
+      messages,
+      failover,
+      loggable,
+      budgets,
+      skewSeconds,
+      maxTokenAgeSeconds,
+    ]).not.toContain(undefined);
   });
 
   it("shows policies that validate, and permit what they say", () => {
