@@ -13,6 +13,7 @@ export { attestKms } from "./kms/attest-kms.js";
 export { openCiphertextForRecipient } from "./kms/ciphertext-for-recipient.js";
 export type { RecipientOptions } from "./kms/create-recipient.js";
 export { createRecipient } from "./kms/create-recipient.js";
+export type { Discovery } from "./kms/discovery.js";
 export type { PinnedKey } from "./kms/pinned-keys.js";
 export { PinnedKeys } from "./kms/pinned-keys.js";
 export type { Recipient, RecipientLease, RecipientLimits } from "./kms/recipient.js";

@@ -1,9 +1,10 @@
 /** A multi-Region key in two Regions of one simulated KMS, an enclave in either, and what the audit says of their calls. */
 import type { KMSClient } from "@aws-sdk/client-kms";
 import { CreateKeyCommand, ReplicateKeyCommand } from "@aws-sdk/client-kms";
+import { openTunnel } from "../parent/fakes.js";
 import { TestClock } from "./fakes.js";
 import type { Kms, StackChanges } from "./stack.js";
-import { ALIAS, bytePipe, CONTEXT, clientOf, policyOf, startKmsForTest } from "./stack.js";
+import { ALIAS, CONTEXT, clientOf, policyOf, startKmsForTest } from "./stack.js";
 
 export const [VIRGINIA, IRELAND] = ["us-east-1", "eu-west-1"] as const;
 export type RegionName = typeof VIRGINIA | typeof IRELAND;
@@ -23,7 +24,7 @@ export interface TwoRegions {
   at(region: RegionName): Kms;
   /** Region, operation and error of each attested call since the last time. */
   calls(): readonly string[];
-  /** The changes of a stack whose enclave is in `region`, with the other one to stand in. */
+  /** The changes of a stack whose enclave is in `region`, with the other one to stand in, behind a tunnel of the real parent. */
   stackIn(region: RegionName, changes?: StackChanges): Promise<StackChanges>;
 }
 
@@ -66,7 +67,7 @@ async function stackIn(
   const { keyArn, simulation } = at(region);
   const other = otherThan(region);
   return {
-    regionTunnels: { [other]: await bytePipe(simulation.kms.port) },
+    regionTunnels: { [other]: (await openTunnel(simulation.kms.port)).address },
     kms: { region, keys: [{ arn: keyArn, aliases: [ALIAS], replicaRegions: [other] }], ...kms },
     ...changes,
   };
