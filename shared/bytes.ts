@@ -67,11 +67,18 @@ export function toBase64(bytes: Uint8Array): string {
 export function fromBase64(text: string): Uint8Array<ArrayBuffer> | undefined {
   if (text.length % 4 !== 0 || !/^[A-Za-z0-9+/]*={0,2}$/.test(text)) return undefined;
   try {
-    const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
-    return toBase64(bytes) === text ? bytes : undefined;
+    const binary = atob(text);
+    return btoa(binary) === text ? fromBinary(binary) : undefined;
   } catch {
     return undefined; // `atob` throws on lengths that no base64 text has
   }
+}
+
+/** Bytes of a text of characters below 256. */
+function fromBinary(binary: string): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(binary.length);
+  for (let i = 0; i < binary.length; i++) bytes[i] = binary.charCodeAt(i);
+  return bytes;
 }
 
 /** Base64url without padding (RFC 4648 §5). */
