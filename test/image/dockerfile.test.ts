@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { ENCLAVE_NODE_OPTIONS } from "../../bench/stack.js";
 import { projectRoot } from "../support/project.js";
 import { rootfsScript } from "./app.js";
 
@@ -30,7 +31,12 @@ describe("Dockerfile.enclave", () => {
   it("passes on the root file system of the plain script, and starts its program by an absolute path", () => {
     expect(all("COPY").filter((line) => line.includes("--from"))).toEqual(["--from=build /build/dist/image/rootfs/ /"]);
     expect(JSON.parse(all("ENTRYPOINT")[0] ?? "")).toEqual(rootfsScript.ENTRYPOINT);
-    expect(rootfsScript.ENTRYPOINT.every((part) => part.startsWith("/"))).toBe(true);
+    const paths = rootfsScript.ENTRYPOINT.filter((part) => !part.startsWith("--"));
+    expect(paths.map((path) => path.startsWith("/"))).toEqual([true, true]);
+  });
+
+  it("starts the enclave with the options that the benchmarks start it with", () => {
+    expect(rootfsScript.ENTRYPOINT.filter((part) => part.startsWith("--"))).toEqual(ENCLAVE_NODE_OPTIONS);
   });
 });
 

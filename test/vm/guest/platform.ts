@@ -106,7 +106,7 @@ export class RunningEnclave {
   async #findProgram(signal: AbortSignal): Promise<void> {
     this.#pid = await until(signal, async () => {
       const child = await childOf(this.#process.pid ?? 0);
-      return child !== undefined && (await commandOf(child))[1] === "/app/enclave.mjs" && child;
+      return child !== undefined && (await commandOf(child)).includes("/app/enclave.mjs") && child;
     });
   }
 

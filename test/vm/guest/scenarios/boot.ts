@@ -57,7 +57,10 @@ export const bootChecks = (stage: Stage): Check[] => [
     async run() {
       const { pid } = stage.serving.enclave;
       equal(await readFile(`/proc/${pid}/environ`, "utf8"), "PATH=/sbin:/usr/sbin:/bin:/usr/bin\0");
-      deepEqual(await commandOf(pid), ["/usr/local/bin/node", "/app/enclave.mjs", ...ENCLAVE_ARGUMENTS]);
+      deepEqual(await commandOf(pid), [
+        ...["/usr/local/bin/node", "--max-semi-space-size=8", "/app/enclave.mjs"],
+        ...ENCLAVE_ARGUMENTS,
+      ]);
       match(await readFile(`/proc/${pid}/status`, "utf8"), /^Uid:\t65532\t65532\t65532\t65532$/m);
       for (const uid of [UNPRIVILEGED.uid, UNPRIVILEGED.uid - 1]) {
         for (const file of ["mem", "environ"]) {
