@@ -54,7 +54,7 @@ export async function connectClients(): Promise<Clients> {
 }
 
 /** What the platform measures to: the image, and the configuration with which the enclave says that it runs. */
-function connectOptions({ kms, nsm, token }: Platform, enclave: Child): ConnectOptions {
+export function connectOptions({ kms, nsm, token }: Platform, enclave: Child): ConnectOptions {
   const pcrs = Object(nsm.ready.pcrs);
   const { name, sha256 } = Object(kms.ready.trustAnchor);
   const reference = { 0: pcrs[0], 1: pcrs[1], 2: pcrs[2], 16: String(enclave.ready.configurationPcr) };

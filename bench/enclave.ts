@@ -1,7 +1,7 @@
 /** The enclave process: from its start to the first attestation, and its memory at rest and after many requests. */
-import { readFile } from "node:fs/promises";
 import { EncryptCommand } from "@aws-sdk/client-kms";
 import { toBase64 } from "../shared/bytes.js";
+import { residentMebibytes } from "./memory.js";
 import type { Platform } from "./stack.js";
 import { startPlatform } from "./stack.js";
 import type { Row } from "./table.js";
@@ -75,10 +75,3 @@ const memoryRow = async (when: string, pid: number): Promise<Row> => ({
   median: await residentMebibytes(pid),
   unit: "MiB",
 });
-
-/** Resident memory of a process (proc(5)); NaN where there is no /proc. */
-async function residentMebibytes(pid: number): Promise<number> {
-  const status = await readFile(`/proc/${pid}/status`, "utf8").catch(() => "");
-  const kibibytes = /^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1];
-  return kibibytes === undefined ? Number.NaN : Number(kibibytes) / 1_024;
-}

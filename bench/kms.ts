@@ -63,8 +63,17 @@ async function compare(platform: Platform, { rounds, calls }: { rounds: number; 
   ];
 }
 
+export interface AttestedClient {
+  readonly attested: KMSClient;
+  readonly region: string;
+  /** The key of the platform, as the enclave's configuration would pin it. */
+  readonly keys: PinnedKeys;
+  close(): void;
+}
+
 /** What the enclave builds, in this process, with the operator's credentials. */
-function attestedClient({ operator, region, keyArn, addresses, caCertificate, nsm }: Platform) {
+export function attestedClient(platform: Platform): AttestedClient {
+  const { operator, region, keyArn, addresses, caCertificate, nsm } = platform;
   const device = connectSimulatedNsm(String(nsm.ready.address));
   const keys = new PinnedKeys([{ arn: keyArn, aliases: [] }]);
   const limits = { maxAgeSeconds: 3_600, maxUses: 1_000_000, documentMaxAgeSeconds: 60 };
@@ -82,5 +91,5 @@ function attestedClient({ operator, region, keyArn, addresses, caCertificate, ns
     requestHandler.destroy();
     device.close();
   };
-  return { attested: attestKms(client, recipient), close };
+  return { attested: attestKms(client, recipient), region, keys, close };
 }

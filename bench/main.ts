@@ -10,7 +10,9 @@ import * as durability from "./durability.js";
 import * as enclave from "./enclave.js";
 import * as kms from "./kms.js";
 import * as kmsServer from "./kms-server.js";
+import * as messages from "./messages.js";
 import * as policy from "./policy.js";
+import * as streams from "./streams.js";
 import type { Row } from "./table.js";
 import { formatTable, isBelow } from "./table.js";
 import * as verify from "./verify.js";
@@ -25,6 +27,8 @@ const SUITES = {
   "kms-server": kmsServer,
   durability,
   channels,
+  messages,
+  streams,
   enclave,
   vsock,
 };
