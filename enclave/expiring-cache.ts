@@ -55,7 +55,9 @@ export class ExpiringCache<V> {
   /** Keeps `value`, in the place of what was there. @param maxAgeMs less than the cache's, where it is to leave sooner. */
   set(key: string, value: V, maxAgeMs = this.#options.maxAgeMs): void {
     const { capacity, clock } = this.#options;
-    if (this.#entries.get(key)?.value !== value) this.delete(key);
+    if (this.#entries.get(key)?.value === value)
+      this.#entries.delete(key); // it stays, as the one that was used last
+    else this.delete(key);
     for (const oldest of this.#entries.keys()) {
       if (this.#entries.size < capacity) break;
       this.delete(oldest);

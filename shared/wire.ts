@@ -41,15 +41,21 @@ export function base64(min: number, max: number) {
 
 const keyId = z.string().min(1).max(MAX_KEY_ID_LENGTH);
 /** Pairs of text; the one name that records drop without a word is refused. */
-export const encryptionContext = z
-  .custom<object>((value) => typeof value === "object" && value !== null && !Object.hasOwn(value, "__proto__"), {
-    message: "expected an object without a field named __proto__",
-  })
-  .refine((value) => Object.keys(value).length <= MAX_CONTEXT_PAIRS, {
-    message: `expected at most ${MAX_CONTEXT_PAIRS} pairs`,
-    abort: true,
-  })
-  .pipe(z.record(z.string().min(1).max(1024), z.string().max(8192)));
+const contextOf = (maxPairs: number) =>
+  z
+    .custom<object>((value) => typeof value === "object" && value !== null && !Object.hasOwn(value, "__proto__"), {
+      message: "expected an object without a field named __proto__",
+    })
+    .refine((value) => Object.keys(value).length <= maxPairs, {
+      message: `expected at most ${maxPairs} pairs`,
+      abort: true,
+    })
+    .pipe(z.record(z.string().min(1).max(1024), z.string().max(8192)));
+
+/** The pairs that somebody chose. */
+export const encryptionContext = contextOf(MAX_CONTEXT_PAIRS);
+/** The pairs of a message, with that of its signature. */
+export const wholeContext = contextOf(MAX_CONTEXT_PAIRS + 1);
 
 /**
  * `GET /attestation?nonce=`: the nonce is unpadded base64url of 16 to 512 bytes. The document's `user_data` binds the keys
@@ -113,7 +119,7 @@ export const messageDecryptRequest = z.strictObject({
 });
 export const messageDecryptResponse = z.strictObject({
   plaintext: base64(0, MAX_MESSAGE_BYTES),
-  encryptionContext,
+  encryptionContext: wholeContext,
 });
 
 /** Keys that are to open a new message, the first of which makes its data key; may be left out where the configuration names one. */
@@ -128,7 +134,10 @@ export const messageEncryptRequest = z.strictObject({
   encryptionContext: encryptionContext.optional(),
   signed: signed.optional(),
 });
-export const messageEncryptResponse = z.strictObject({ message: base64(1, MAX_MESSAGE_BYTES), encryptionContext });
+export const messageEncryptResponse = z.strictObject({
+  message: base64(1, MAX_MESSAGE_BYTES),
+  encryptionContext: wholeContext,
+});
 
 /** `POST /v1/messages/re-encrypt`: the same contents and context under other keys. `encryptionContext`: pairs that must be in it. */
 export const messageReEncryptRequest = z.strictObject({

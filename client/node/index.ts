@@ -12,6 +12,7 @@ import {
   OUTCOME_TRAILER,
   parseJson,
   parseWith,
+  wholeContext,
 } from "../../shared/wire.js";
 import { callerFields } from "../caller.js";
 import type { AttestedOptions } from "../connect.js";
@@ -177,7 +178,7 @@ function streamFields({ encryptionContext: pairs = {}, ...rest }: NewMessageOpti
 function contextOf(field: string | string[] | undefined): EncryptionContext {
   const bytes = typeof field === "string" ? fromBase64(field) : undefined;
   if (bytes === undefined) throw new ServiceError("ERR_MESSAGE_MALFORMED", "expected the message's encryption context");
-  return parseJson(encryptionContext, decodeUtf8(bytes), "ERR_MESSAGE_MALFORMED");
+  return parseJson(wholeContext, decodeUtf8(bytes), "ERR_MESSAGE_MALFORMED");
 }
 
 interface Ending {

@@ -28,6 +28,9 @@ export interface MaterialsCacheOptions {
 
 const overwrite = <M extends Material>({ material }: Kept<M>): void => void material.zeroUnencryptedDataKey();
 
+/** The manager hands out a copy of what it puts here, which it makes as soon as this returns. */
+const overwriteSoon = (material: Material): void => queueMicrotask(() => void material.zeroUnencryptedDataKey());
+
 export class MaterialsCache implements CryptographicMaterialsCache {
   readonly #encryption: ExpiringCache<Kept<NodeEncryptionMaterial>>;
   readonly #decryption: ExpiringCache<Kept<NodeDecryptionMaterial>>;
@@ -45,11 +48,13 @@ export class MaterialsCache implements CryptographicMaterialsCache {
   }
 
   putEncryptionMaterial(key: string, material: NodeEncryptionMaterial, plaintextLength: number): void {
-    if (!this.#closed) this.#encryption.set(key, { material, messages: 1, bytes: plaintextLength });
+    if (this.#closed) overwriteSoon(material);
+    else this.#encryption.set(key, { material, messages: 1, bytes: plaintextLength });
   }
 
   putDecryptionMaterial(key: string, material: NodeDecryptionMaterial): void {
-    if (!this.#closed) this.#decryption.set(key, { material, messages: 0, bytes: 0 });
+    if (this.#closed) overwriteSoon(material);
+    else this.#decryption.set(key, { material, messages: 0, bytes: 0 });
   }
 
   /** Counts the message that asks: the manager compares the counts with its limits, and asks for another key beyond them. */

@@ -10,7 +10,7 @@ import type { Clock } from "../clock.js";
 import { ExpiringCache } from "../expiring-cache.js";
 import type { DataKeyKms } from "./source.js";
 
-/** Refusals at a time: about 200 bytes each. */
+/** Refusals at a time: some 300 bytes each. */
 const MAX_REMEMBERED = 10_000;
 
 const REMEMBERED: ReadonlySet<ErrorCode> = new Set(["ERR_KMS_DENIED", "ERR_KMS_REFUSED"]);
@@ -23,7 +23,8 @@ interface Question {
 }
 
 export class Refusals {
-  readonly #remembered: ExpiringCache<ServiceError>;
+  /** Codes and messages: an error would keep its cause, with all that KMS answered. */
+  readonly #remembered: ExpiringCache<Pick<ServiceError, "code" | "message">>;
 
   /** @param seconds how long a refusal is remembered. */
   constructor({ seconds, clock }: { readonly seconds: number; readonly clock: Clock }) {
@@ -51,7 +52,9 @@ export class Refusals {
     try {
       return await call();
     } catch (error) {
-      if (error instanceof ServiceError && REMEMBERED.has(error.code)) this.#remembered.set(key, error);
+      if (error instanceof ServiceError && REMEMBERED.has(error.code)) {
+        this.#remembered.set(key, { code: error.code, message: error.message });
+      }
       throw error;
     }
   }

@@ -201,13 +201,17 @@ export class Messages {
     return { keys, kms, signal, partition: createHash("sha256").update(parts).digest("base64") };
   }
 
+  /** @throws ServiceError ERR_KMS_KEY when a message for `keys` could not be opened here: it would have too many. */
+  assertFewKeys(keys: readonly PinnedKey[]): void {
+    const { maxEncryptedDataKeys } = this.#options;
+    if (keys.length <= maxEncryptedDataKeys) return;
+    throw new ServiceError("ERR_KMS_KEY", `expected at most ${maxEncryptedDataKeys} keys for one message`);
+  }
+
   #assertMakeable({ keys, encryptionContext, authorize }: MakeMessageOptions): void {
-    const { maxEncryptedDataKeys, requiredPairs } = this.#options;
     assertNewContext(encryptionContext);
-    assertContext(encryptionContext, { expected: {}, required: requiredPairs });
-    if (keys.length > maxEncryptedDataKeys) {
-      throw new ServiceError("ERR_KMS_KEY", `expected at most ${maxEncryptedDataKeys} keys for one message`);
-    }
+    assertContext(encryptionContext, { expected: {}, required: this.#options.requiredPairs });
+    this.assertFewKeys(keys);
     for (const key of keys) authorize(key, encryptionContext);
   }
 }

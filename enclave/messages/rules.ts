@@ -56,9 +56,9 @@ export function usableKeys(keys: readonly PinnedKey[], context: EncryptionContex
   return usable;
 }
 
-/** @throws ServiceError ERR_MESSAGE_MALFORMED when there are more pairs than policies are asked about. */
+/** @throws ServiceError ERR_MESSAGE_MALFORMED when there are more pairs than policies are asked about; the SDK's own is not. */
 export function assertFewPairs(encryptionContext: EncryptionContext): void {
-  if (Object.keys(encryptionContext).length <= MAX_CONTEXT_PAIRS) return;
+  if (Object.keys(chosenContext(encryptionContext)).length <= MAX_CONTEXT_PAIRS) return;
   throw new ServiceError("ERR_MESSAGE_MALFORMED", `expected a context of at most ${MAX_CONTEXT_PAIRS} pairs`);
 }
 

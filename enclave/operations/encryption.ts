@@ -35,18 +35,35 @@ export class Encryption {
     return this.#options.messages.makeStream(plaintext, this.#optionsOf(UNKNOWN_SIZE, wanted, call));
   }
 
-  /** The keys that `keyIds` mean, each once. @throws ServiceError ERR_KMS_KEY, ERR_MESSAGE_MALFORMED. */
-  keysOf(keyIds: readonly string[] | undefined): PinnedKey[] {
-    const { keys } = this.#options;
-    if (keyIds === undefined) return [keys.resolveOrOnly(undefined)];
-    return [...new Set(keyIds.map((keyId) => keys.resolve(keyId)))];
+  /**
+   * `call`, for opening what a message is then made of: it is asked whether the caller may use the new keys as well, so that
+   * nothing is opened for one that is not made. @throws ServiceError ERR_KMS_KEY, ERR_MESSAGE_MALFORMED.
+   */
+  opening({ keyIds }: MessageOptions, call: Call): Call {
+    const keys = this.#keysOf(keyIds);
+    return {
+      ...call,
+      authorize: (intent) => {
+        call.authorize(intent);
+        for (const key of keys) call.authorize({ ...intent, key });
+      },
+    };
+  }
+
+  /** The keys that `keyIds` mean, each once. */
+  #keysOf(keyIds: readonly string[] | undefined): PinnedKey[] {
+    const { keys, messages } = this.#options;
+    const meant = keyIds?.map((keyId) => keys.resolve(keyId)) ?? [keys.resolveOrOnly(undefined)];
+    const once = [...new Set(meant)];
+    messages.assertFewKeys(once);
+    return once;
   }
 
   #optionsOf(bytes: number, { keyIds, encryptionContext, signed = true }: NewMessage, call: Call): MakeMessageOptions {
     const { authorize, principalClass, signal } = call;
     return {
       ...{ encryptionContext, signed, principalClass, signal },
-      keys: this.keysOf(keyIds),
+      keys: this.#keysOf(keyIds),
       authorize: (key, context) => authorize({ key, encryptionContext: context, bytes }),
     };
   }

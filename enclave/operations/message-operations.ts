@@ -86,8 +86,7 @@ async function encrypt({ encryption }: MessageOperationsOptions, request: Messag
 async function reEncrypt(options: MessageOperationsOptions, request: MessageReEncryptRequest, call: Call) {
   const { decryption, encryption } = options;
   const { message, encryptionContext: expected = {}, ...rest } = request;
-  encryption.keysOf(rest.keyIds); // before anything is opened
-  const opened = await decryption.message(bytesOf(message), expected, call);
+  const opened = await decryption.message(bytesOf(message), expected, encryption.opening(rest, call));
   try {
     const wanted = { ...rest, encryptionContext: chosenContext(opened.encryptionContext) };
     return madeAnswer(await encryption.message(opened.plaintext, wanted, call));
@@ -126,8 +125,7 @@ async function reEncryptStream(
   { body, call, fields }: StreamRequest,
 ) {
   const options = optionsOf(fields);
-  encryption.keysOf(options.keyIds);
-  const opening = await decryption.messageStream(body, contextOf(fields), call);
+  const opening = await decryption.messageStream(body, contextOf(fields), encryption.opening(options, call));
   const wanted = { ...options, encryptionContext: chosenContext(opening.encryptionContext) };
   const making = await encryption.messageStream(opening.plaintext, wanted, call);
   return streamAnswer(making.message, making.encryptionContext);
