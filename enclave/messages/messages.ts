@@ -15,9 +15,11 @@ import { ServiceError } from "../../shared/errors.js";
 import type { DataKeyKms, DataKeySource, DataKeyUse } from "../data-keys/source.js";
 import type { PinnedKey } from "../kms/pinned-keys.js";
 import { Attempt } from "./attempt.js";
+import { made } from "./making.js";
+import { MessageEnd, toItsEnd } from "./message-end.js";
 import type { Authorize } from "./rules.js";
 import { assertContext, assertFewPairs, assertNewContext, keysOf, usableKeys } from "./rules.js";
-import { inGrowingParts, transformed, watched } from "./streams.js";
+import { inGrowingParts, opened, watched } from "./streams.js";
 
 export interface MessagesOptions {
   readonly dataKeys: DataKeySource;
@@ -99,13 +101,14 @@ export class Messages {
 
   /**
    * Opens one message. On return all of it has been authenticated.
-   * @throws ServiceError ERR_MESSAGE_MALFORMED (no committed message), ERR_KMS_KEY (for none of the configuration's keys),
+   * @throws ServiceError ERR_MESSAGE_MALFORMED (no committed message, or more than one), ERR_KMS_KEY (for none of the configuration's keys),
    *   ERR_ENCRYPTION_CONTEXT, what `authorize` throws, those of an attested Decrypt (`attestKms`, `kmsErrorOf`),
    *   ERR_DECRYPTION_FAILED.
    */
   async open(message: Uint8Array, options: OpenMessageOptions): Promise<OpenedMessage> {
     const attempt = new Attempt(this.#options.kms(options.signal));
     try {
+      attempt.noting(() => new MessageEnd().take(message));
       const { plaintext, messageHeader } = await this.#sdk.decrypt(this.#opening(attempt, options), message);
       const owned = copyBytes(plaintext);
       wipe(plaintext);
@@ -124,8 +127,8 @@ export class Messages {
     const attempt = new Attempt(this.#options.kms(options.signal));
     const opening = this.#sdk.decryptStream(this.#opening(attempt, options), { maxBodySize: MAX_FRAME_BYTES });
     const failure = (): unknown => attempt.openingFailure();
-    const source = inGrowingParts(watched(message, attempt), attempt);
-    const { encryptionContext, output } = await transformed(source, opening, { failure, signal: options.signal });
+    const source = inGrowingParts(watched(toItsEnd(message), attempt), attempt);
+    const { encryptionContext, output } = await opened(source, opening, { failure, signal: options.signal });
     return { encryptionContext, plaintext: output };
   }
 
@@ -155,7 +158,7 @@ export class Messages {
       frameLength: STREAM_FRAME_BYTES,
     });
     const failure = (error: unknown): unknown => attempt.makingFailure(error);
-    const { encryptionContext, output } = await transformed(watched(plaintext, attempt), making, {
+    const { encryptionContext, output } = await made(watched(plaintext, attempt), making, {
       failure,
       signal: options.signal,
     });

@@ -3,6 +3,7 @@ import type { Duplex } from "node:stream";
 import { PassThrough, Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { EncryptionContext, MessageHeader } from "@aws-crypto/client-node";
+import { ServiceError } from "../../shared/errors.js";
 import type { Attempt } from "./attempt.js";
 
 /** `message`; a failure of whoever sends it is noted as what it is. */
@@ -50,34 +51,47 @@ export interface TransformOptions {
   readonly signal: AbortSignal | undefined;
 }
 
-/** Sends `source` through `stream`, one of the SDK's; returns once it has its header. @throws what `failure` makes of an error. */
-export async function transformed(
-  source: AsyncIterable<Uint8Array>,
+/** Sends a message through `stream`, one of the SDK's that open; returns once it has its header. @throws what `failure` makes of an error. */
+export async function opened(
+  message: AsyncIterable<Uint8Array>,
   stream: Duplex,
-  { failure, signal }: TransformOptions,
+  options: TransformOptions,
 ): Promise<Transformed> {
+  const { signal } = options;
   const output = new PassThrough();
   const header = new Promise<MessageHeader>((resolve) => {
     stream.once("MessageHeader", resolve);
   });
-  const done = pipeline(Readable.from(source, { objectMode: false }), stream, output, signal ? { signal } : {});
-  done.catch(() => undefined); // `output` is destroyed with the same error, and whoever reads it is told
+  stream.on("error", ignored); // the pipeline listens while it runs; what comes after it is of nobody's interest
+  const done = pipeline(Readable.from(message, { objectMode: false }), stream, output, signal ? { signal } : {});
+  done.catch(ignored); // `output` is destroyed with the same error, and whoever reads it is told
   try {
     const { encryptionContext } = await Promise.race([header, done.then(ended)]);
-    return { encryptionContext: { ...encryptionContext }, output: parts(output, failure) };
+    return { encryptionContext: { ...encryptionContext }, output: partsOf(output, options) };
   } catch (error) {
-    throw failure(error);
+    throw failureOf(error, options);
   }
 }
+
+export const ignored = (): undefined => undefined;
 
 const ended = (): never => {
   throw new Error("the message ended within its header");
 };
 
-async function* parts(output: Readable, failure: TransformOptions["failure"]): AsyncGenerator<Uint8Array> {
+/** What comes of `output`. @throws what `failure` makes of an error. */
+export async function* partsOf(output: Readable, options: TransformOptions): AsyncGenerator<Uint8Array> {
   try {
     for await (const part of output) yield part;
   } catch (error) {
-    throw failure(error);
+    throw failureOf(error, options);
   }
+}
+
+/** Why a stream failed: because nobody waits for it any more, or what `failure` makes of it. */
+export function failureOf(error: unknown, { failure, signal }: TransformOptions): unknown {
+  if (!signal?.aborted) return failure(error);
+  const { reason } = signal;
+  if (reason instanceof ServiceError) return reason;
+  return new ServiceError("ERR_TIMEOUT", "nobody waits for the message any more", { cause: reason });
 }
