@@ -67,7 +67,11 @@ class AddressAgent extends Agent {
   }
 
   override createConnection(): Duplex {
-    return openTo(this.#address, { allowHalfOpen: false });
+    const connection = openTo(this.#address, { allowHalfOpen: false });
+    // node:http listens while a request is under way. When the other side answers and ends before it has taken the whole
+    // body, the failure to write the rest comes after that, and without a listener would end the process.
+    connection.on("error", () => undefined);
+    return connection;
   }
 }
 

@@ -28,6 +28,9 @@ const honest = {
   "/v1/data-keys": { plaintext: base64Of(new Uint8Array(32)), ciphertext: base64Of(utf8("sealed")), keyId: KEY },
   "/v1/random": { random: base64Of(utf8("1234")) },
   "/v1/messages/decrypt": { plaintext: base64Of(utf8("hello")), encryptionContext: { tenant: "acme" } },
+  "/v1/messages/encrypt": { message: base64Of(utf8("new")), encryptionContext: { tenant: "acme" } },
+  "/v1/messages/re-encrypt": { message: base64Of(utf8("new")), encryptionContext: { tenant: "acme" } },
+  "/v1/caches/wipe": {},
   "/v1/functions/score": { output: { score: 7 } },
 } as const;
 const answerHonestly = ({ path }: Opened): Inner => ({ body: honest[path as keyof typeof honest] });
@@ -63,6 +66,74 @@ describe("operations", () => {
     expect(operations()).toMatchObject([
       { path: "/v1/messages/decrypt", body: { message: base64Of(utf8("message")) } },
     ]);
+  });
+});
+
+describe("messages that the enclave makes", () => {
+  const wanted = { keyIds: [KEY, "alias/other"], encryptionContext: { tenant: "acme" }, signed: false };
+  const made = { message: utf8("new"), encryptionContext: { tenant: "acme" } };
+
+  it("encryptMessage sends plaintext, keys and context, and returns the message with its whole context", async () => {
+    const { enclave, operations } = await connected(answerHonestly);
+    expect(await enclave.encryptMessage({ ...wanted, plaintext: utf8("hello") })).toEqual(made);
+    expect(await enclave.encryptMessage({ plaintext: new Uint8Array() })).toEqual(made);
+    expect(operations().map(({ path, body }) => [path, body])).toEqual([
+      ["/v1/messages/encrypt", { ...wanted, plaintext: base64Of(utf8("hello")) }],
+      ["/v1/messages/encrypt", { plaintext: "" }],
+    ]);
+  });
+
+  it("reEncryptMessage sends the message and what the new one is to be like", async () => {
+    const { enclave, operations } = await connected(answerHonestly);
+    expect(await enclave.reEncryptMessage({ ...wanted, message: utf8("old") })).toEqual(made);
+    expect(operations().map(({ path, body }) => [path, body])).toEqual([
+      ["/v1/messages/re-encrypt", { ...wanted, message: base64Of(utf8("old")) }],
+    ]);
+  });
+
+  it("wipeCaches sends an empty object and returns nothing", async () => {
+    const { enclave, operations } = await connected(answerHonestly);
+    expect(await enclave.wipeCaches()).toBeUndefined();
+    expect(operations()).toMatchObject([{ path: "/v1/caches/wipe", body: {} }]);
+  });
+
+  it("may have a context of as many pairs as one can choose, and that of its signature", async () => {
+    const pairs = Object.fromEntries(Array.from({ length: 257 }, (_, index) => [`${index}`, ""]));
+    const { enclave } = await connected(() => ({
+      body: { ...honest["/v1/messages/encrypt"], encryptionContext: pairs },
+    }));
+    expect((await enclave.encryptMessage({ plaintext: utf8("x") })).encryptionContext).toEqual(pairs);
+  });
+
+  it.each<[string, (enclave: Awaited<ReturnType<typeof connected>>["enclave"]) => Promise<unknown>]>([
+    [
+      "a plaintext that is too large",
+      (enclave) => enclave.encryptMessage({ plaintext: new Uint8Array(640 * 1024 + 1) }),
+    ],
+    ["no keys in the list", (enclave) => enclave.encryptMessage({ plaintext: utf8("x"), keyIds: [] })],
+    ["an empty message", (enclave) => enclave.reEncryptMessage({ message: new Uint8Array() })],
+  ])("are not asked for with %s: nothing is sent", async (_, ask) => {
+    const { enclave, operations } = await connected(answerHonestly);
+    await expect(ask(enclave)).rejects.toThrowCode("ERR_MESSAGE_MALFORMED");
+    expect(operations()).toEqual([]);
+  });
+
+  it.each<[string, unknown]>([
+    ["no message", { encryptionContext: {} }],
+    ["an empty message", { message: "", encryptionContext: {} }],
+    ["no context", { message: "AAAA" }],
+    ["a plaintext beside it", { ...honest["/v1/messages/encrypt"], plaintext: "AAAA" }],
+  ])("are refused when the answer has %s", async (_, body) => {
+    const { enclave } = await connected(() => ({ body }));
+    await expect(enclave.encryptMessage({ plaintext: utf8("x") })).rejects.toThrowCode("ERR_MESSAGE_MALFORMED");
+    await expect(enclave.reEncryptMessage({ message: utf8("x") })).rejects.toThrowCode("ERR_MESSAGE_MALFORMED");
+  });
+
+  it("tell the enclave's refusal by its code", async () => {
+    const { enclave } = await connected(() => refusal("ERR_NOT_AUTHORIZED"));
+    await expect(enclave.encryptMessage({ plaintext: utf8("x") })).rejects.toThrowCode("ERR_NOT_AUTHORIZED");
+    await expect(enclave.reEncryptMessage({ message: utf8("x") })).rejects.toThrowCode("ERR_NOT_AUTHORIZED");
+    await expect(enclave.wipeCaches()).rejects.toThrowCode("ERR_NOT_AUTHORIZED");
   });
 });
 
