@@ -1,6 +1,6 @@
 /**
  * Drives the simulated KMS with programs that know nothing of it: boto3, the AWS CLI and the AWS Encryption SDKs for
- * JavaScript and Python, unmodified, over TLS. Python's are used where they are, or installed into a scratch virtual
+ * JavaScript and Python, unmodified, over TLS; and a whole deployment with messages of Python's SDK and of the AWS Encryption CLI. Python's are used where they are, or installed into a scratch virtual
  * environment; where neither is possible one line says why, and that is no failure. Needs a build (`npm run build`). Prints one line per check and ends with `N passed, N failed`.
  */
 import { spawn } from "node:child_process";
@@ -9,6 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { startSimulation } from "../dist/simulator/index.js";
+import { checkEnclaveMessages } from "./check-enclave-messages.mjs";
 
 const INSTALL_TIMEOUT_MS = 180_000;
 /** The AWS CLI starts some hundred times. */
@@ -53,6 +54,19 @@ async function findClients(folder) {
   return { python: found.python ?? join(venv, "bin", "python"), aws: found.aws ?? join(venv, "bin", "aws") };
 }
 
+/** The command of an AWS Encryption CLI, in an environment of its own: it needs another version of the SDK. Or why there is none. */
+async function findEncryptionCli(folder) {
+  const found = await run("aws-encryption-cli", ["--version"]);
+  if (found.status === 0) return { cli: "aws-encryption-cli" };
+  const venv = join(folder, "encryption-cli");
+  const made = await run("python3", ["-m", "venv", venv], { timeout: INSTALL_TIMEOUT_MS });
+  if (made.status !== 0) return { reason: `no Python virtual environment: ${lastLine(made.stderr)}` };
+  const pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "aws-encryption-sdk-cli"];
+  const installed = await run(join(venv, "bin", "python"), pip, { timeout: INSTALL_TIMEOUT_MS });
+  if (installed.status !== 0) return { reason: `pip install aws-encryption-sdk-cli: ${lastLine(installed.stderr)}` };
+  return { cli: join(venv, "bin", "aws-encryption-cli") };
+}
+
 /** The environment that points an AWS client at the simulated KMS, and away from every other configuration. */
 function clientEnvironment(simulation, caFile) {
   const { PATH, HOME, LANG } = process.env;
@@ -79,11 +93,17 @@ async function check(name, command, args, env) {
     .trim()
     .split("\n")
     .filter((line) => /^(ok|FAILED) /.test(line));
-  for (const line of lines) say(`${name}: ${line}`);
-  const failed = lines.filter((line) => line.startsWith("FAILED")).length;
+  const { failed } = told(name, lines);
   if (status === 0 && failed === 0 && lines.length > 0) return { passed: lines.length, failed };
   if (failed === 0) say(`${name}: FAILED to run: ${lastLine(stderr)}`);
   return { passed: lines.length - failed, failed: Math.max(failed, 1) };
+}
+
+/** Says the lines of checks, and counts them. */
+function told(name, lines) {
+  for (const line of lines) say(`${name}: ${line}`);
+  const failed = lines.filter((line) => line.startsWith("FAILED")).length;
+  return { passed: lines.length - failed, failed };
 }
 
 async function main() {
@@ -93,12 +113,16 @@ async function main() {
     const caFile = join(folder, "ca.pem");
     await writeFile(caFile, simulation.kms.caCertificate);
     const env = clientEnvironment(simulation, caFile);
-    const { python, aws, reason } = await findClients(folder);
+    const [{ python, aws, reason }, { cli, reason: cliReason }] = await Promise.all([
+      findClients(folder),
+      findEncryptionCli(folder),
+    ]);
     const missing = [
       ...(python ? [] : ["boto3 and the AWS Encryption SDK for Python"]),
       ...(aws ? [] : ["the AWS CLI"]),
     ];
     if (missing.length > 0) say(`skipped: ${missing.join(" and ")}: ${reason}`);
+    if (cli === undefined) say(`skipped: the AWS Encryption CLI: ${cliReason}`);
     const script = (file) => fileURLToPath(new URL(file, import.meta.url));
     const results = [
       await check(
@@ -108,6 +132,14 @@ async function main() {
         env,
       ),
       ...(python ? [await check("boto3", python, [script("check-boto3.py")], env)] : []),
+      ...(python
+        ? [
+            told(
+              "enclave-messages",
+              await checkEnclaveMessages({ simulation, folder: join(folder, "m"), python, cli, run, env }),
+            ),
+          ]
+        : []),
       ...(aws ? [await check("aws-cli", "sh", [script("check-aws-cli.sh"), aws, folder], env)] : []),
     ];
     const sum = (key) => results.reduce((total, result) => total + result[key], 0);
