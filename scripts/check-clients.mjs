@@ -9,6 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { startSimulation } from "../dist/simulator/index.js";
+import { checkBranchKeys } from "./check-branch-keys.mjs";
 import { checkEnclaveMessages } from "./check-enclave-messages.mjs";
 
 const INSTALL_TIMEOUT_MS = 180_000;
@@ -43,28 +44,20 @@ async function findClients(folder) {
   ]);
   const found = { python: sdks.status === 0 ? "python3" : undefined, aws: cli.status === 0 ? "aws" : undefined };
   if (found.python && found.aws) return found;
-  const venv = join(folder, "venv");
-  const made = await run("python3", ["-m", "venv", venv], { timeout: INSTALL_TIMEOUT_MS });
-  if (made.status !== 0) return { ...found, reason: `no Python virtual environment: ${lastLine(made.stderr)}` };
-  const packages = ["boto3", "awscli", "aws-encryption-sdk"];
-  const pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", ...packages];
-  const installed = await run(join(venv, "bin", "python"), pip, { timeout: INSTALL_TIMEOUT_MS });
-  if (installed.status !== 0)
-    return { ...found, reason: `pip install ${packages.join(" ")}: ${lastLine(installed.stderr)}` };
-  return { python: found.python ?? join(venv, "bin", "python"), aws: found.aws ?? join(venv, "bin", "aws") };
+  const { bin, reason } = await newEnvironment(folder, "venv", ["boto3", "awscli", "aws-encryption-sdk"]);
+  if (bin === undefined) return { ...found, reason };
+  return { python: found.python ?? join(bin, "python"), aws: found.aws ?? join(bin, "aws") };
 }
 
-/** The command of an AWS Encryption CLI, in an environment of its own: it needs another version of the SDK. Or why there is none. */
-async function findEncryptionCli(folder) {
-  const found = await run("aws-encryption-cli", ["--version"]);
-  if (found.status === 0) return { cli: "aws-encryption-cli" };
-  const venv = join(folder, "encryption-cli");
+/** A new virtual environment `name` in the folder, with these packages: its folder of commands, or why there is none. */
+async function newEnvironment(folder, name, packages) {
+  const venv = join(folder, name);
   const made = await run("python3", ["-m", "venv", venv], { timeout: INSTALL_TIMEOUT_MS });
   if (made.status !== 0) return { reason: `no Python virtual environment: ${lastLine(made.stderr)}` };
-  const pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "aws-encryption-sdk-cli"];
+  const pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", ...packages];
   const installed = await run(join(venv, "bin", "python"), pip, { timeout: INSTALL_TIMEOUT_MS });
-  if (installed.status !== 0) return { reason: `pip install aws-encryption-sdk-cli: ${lastLine(installed.stderr)}` };
-  return { cli: join(venv, "bin", "aws-encryption-cli") };
+  if (installed.status === 0) return { bin: join(venv, "bin") };
+  return { reason: `pip install ${packages.join(" ")}: ${lastLine(installed.stderr)}` };
 }
 
 /** The environment that points an AWS client at the simulated KMS, and away from every other configuration. */
@@ -113,17 +106,21 @@ async function main() {
     const caFile = join(folder, "ca.pem");
     await writeFile(caFile, simulation.kms.caCertificate);
     const env = clientEnvironment(simulation, caFile);
-    const [{ python, aws, reason }, { cli, reason: cliReason }] = await Promise.all([
+    // Each in an environment of its own: the CLI needs another version of the SDK than the keyring.
+    const [{ python, aws, reason }, cli, keyring] = await Promise.all([
       findClients(folder),
-      findEncryptionCli(folder),
+      newEnvironment(folder, "cli", ["aws-encryption-sdk-cli"]),
+      newEnvironment(folder, "keyring", ["aws-encryption-sdk[MPL]", "moto[server,dynamodb]"]),
     ]);
     const missing = [
       ...(python ? [] : ["boto3 and the AWS Encryption SDK for Python"]),
       ...(aws ? [] : ["the AWS CLI"]),
     ];
     if (missing.length > 0) say(`skipped: ${missing.join(" and ")}: ${reason}`);
-    if (cli === undefined) say(`skipped: the AWS Encryption CLI: ${cliReason}`);
+    if (cli.bin === undefined) say(`skipped: the AWS Encryption CLI: ${cli.reason}`);
+    if (keyring.bin === undefined) say(`skipped: the hierarchical keyring for Python: ${keyring.reason}`);
     const script = (file) => fileURLToPath(new URL(file, import.meta.url));
+    const own = (name) => ({ simulation, folder: join(folder, name), run, env });
     const results = [
       await check(
         "encryption-sdk",
@@ -132,13 +129,9 @@ async function main() {
         env,
       ),
       ...(python ? [await check("boto3", python, [script("check-boto3.py")], env)] : []),
-      ...(python
-        ? [
-            told(
-              "enclave-messages",
-              await checkEnclaveMessages({ simulation, folder: join(folder, "m"), python, cli, run, env }),
-            ),
-          ]
+      ...(python ? [told("enclave-messages", await checkEnclaveMessages({ ...own("m"), python, cli: cli.bin }))] : []),
+      ...(keyring.bin
+        ? [told("branch-keys", await checkBranchKeys({ ...own("b"), python: join(keyring.bin, "python") }))]
         : []),
       ...(aws ? [await check("aws-cli", "sh", [script("check-aws-cli.sh"), aws, folder], env)] : []),
     ];

@@ -4,16 +4,9 @@
  * simulation runs. Reports `ok TITLE` or `FAILED TITLE: reason` per check.
  */
 import { mkdir, readFile, writeFile } from "node:fs/promises";
-import { Agent } from "node:https";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { CreateKeyCommand, KMSClient } from "@aws-sdk/client-kms";
-import { NodeHttpHandler } from "@smithy/node-http-handler";
-import { pcr16OfConfiguration } from "../dist/client/index.js";
-import { connectEnclaveTls } from "../dist/client/node/index.js";
-import { createEnclave } from "../dist/enclave/index.js";
-import { createParent } from "../dist/parent/index.js";
-import { createTokenIssuer } from "../dist/simulator/index.js";
+import { collected, createKeys, partsOf, startDeployment } from "./deployment.mjs";
 
 /** Longer than two of the frames. */
 const TEXT = "a message between languages, ".repeat(12);
@@ -21,103 +14,6 @@ const CONTEXT = { tenant: "a", purpose: "check" };
 const SUITES = { unsigned: 0x0478, signed: 0x0578 };
 const FRAME_LENGTHS = { framed: 128, unframed: 0 };
 const MIB = 1024 * 1024;
-
-const SCHEMA = `entity Caller;
-entity Alias;
-entity Key in [Alias];
-entity Enclave;
-action "decrypt", "data-keys", "messages/decrypt", "messages/encrypt", "messages/re-encrypt" appliesTo { principal: Caller, resource: Key };
-action "random", "caches/wipe" appliesTo { principal: Caller, resource: Enclave };`;
-
-/** The keys of the checks, all of them in the enclave's configuration: it alone opens with them, besides the account itself. */
-async function createKeys(simulation) {
-  const { kms, operator, region } = simulation;
-  const requestHandler = new NodeHttpHandler({ httpsAgent: new Agent({ ca: kms.caCertificate }) });
-  const client = new KMSClient({ region, endpoint: kms.endpoint, credentials: operator, requestHandler });
-  const Policy = policyOf(simulation);
-  const newKey = async (input = {}) => (await client.send(new CreateKeyCommand({ ...input, Policy }))).KeyMetadata.Arn;
-  const keys = { single: await newKey(), second: await newKey(), multi: await newKey({ MultiRegion: true }) };
-  client.destroy();
-  return keys;
-}
-
-function policyOf({ accountId, roleArn, pcrs }) {
-  const role = { Effect: "Allow", Principal: { AWS: roleArn }, Resource: "*" };
-  const Condition = { StringEqualsIgnoreCase: { "kms:RecipientAttestation:PCR0": pcrs[0] } };
-  return JSON.stringify({
-    Version: "2012-10-17",
-    Statement: [
-      { Effect: "Allow", Principal: { AWS: `arn:aws:iam::${accountId}:root` }, Resource: "*", Action: "kms:*" },
-      { ...role, Action: ["kms:Decrypt", "kms:GenerateDataKey"], Condition },
-      { ...role, Action: "kms:Encrypt" },
-    ],
-  });
-}
-
-async function* partsOf(...parts) {
-  yield* parts;
-}
-
-async function collected(stream) {
-  const parts = [];
-  for await (const part of stream) parts.push(part);
-  return Buffer.concat(parts);
-}
-
-const configurationOf = ({ kms, region }, keys, issuer) =>
-  new TextEncoder().encode(
-    JSON.stringify({
-      version: 1,
-      kms: {
-        region,
-        keys: Object.values(keys).map((arn) => ({ arn })),
-        transport: "tunnel",
-        roots: [kms.caCertificate],
-      },
-      channels: { parent: [], tls: { certificate: "generated" } },
-      authorization: {
-        issuers: [issuer.configuration],
-        schema: SCHEMA,
-        policies: "permit(principal, action, resource);",
-        budgets: { requestsPerMinute: 1_000, maxConcurrent: 16, bytesPerMinute: 1024 * MIB },
-      },
-    }),
-  );
-
-/** Enclave, parent and a client over attested TLS; `close` ends them. */
-async function startDeployment(simulation, folder, keys) {
-  const { nsm, kms, pcrs, roleCredentials, trustAnchor } = simulation;
-  const issuer = await createTokenIssuer();
-  const token = await issuer.issue({ subject: "check", lifetimeSeconds: 600 });
-  const configuration = configurationOf(simulation, keys, issuer);
-  const at = (name) => `unix:${join(folder, name)}`;
-  const addresses = { listen: at("enclave"), tls: at("tls"), tunnel: at("tunnel"), services: at("services") };
-  const enclave = await createEnclave({ configuration, nsm, addresses });
-  const target = { host: "127.0.0.1", port: kms.port };
-  const listen = { host: "127.0.0.1", port: 0 };
-  const parent = await createParent({
-    enclaves: [{ name: "enclave", address: addresses.listen, tls: addresses.tls }],
-    services: addresses.services,
-    listen,
-    tunnel: { listen: addresses.tunnel, target, allow: [target], maxConnections: 16 },
-    tls: { listen, maxConnections: 16 },
-    credentials: roleCredentials,
-  });
-  const measured = Buffer.from(await pcr16OfConfiguration(configuration)).toString("hex");
-  const policy = {
-    pcrs: [{ 0: pcrs[0], 1: pcrs[1], 2: pcrs[2], 16: measured }],
-    freshness: { kind: "within", seconds: 60, skewSeconds: 5 },
-    debug: "reject",
-    configuration: "pinned",
-  };
-  const client = await connectEnclaveTls(`https://127.0.0.1:${parent.tlsAddress.port}`, { trustAnchor, policy, token });
-  const close = async () => {
-    client.close();
-    await parent.close();
-    await enclave.close();
-  };
-  return { client, close };
-}
 
 /** What Python makes: every suite, framed or not, for one key or two, of one Region or several. */
 function toMake({ single, second, multi }) {
@@ -182,7 +78,7 @@ async function checkPython(deployment, { keys, folder, python, run, env }) {
   const script = fileURLToPath(new URL("check-enclave-messages.py", import.meta.url));
   const jobs = toMake(keys);
   const opening = (await makeAll(deployment, keys, folder)).flatMap(({ name, text, keys: own }) =>
-    own.map((key) => ({ do: "open", name, key, text, context: CONTEXT })),
+    own.map((key, index) => ({ do: "open", name, key, which: index + 1, text, context: CONTEXT })),
   );
   const file = join(folder, "jobs.json");
   await writeFile(file, JSON.stringify([...jobs, ...opening]));
@@ -203,7 +99,8 @@ async function checkCli(deployment, { keys, folder, cli, run, env }) {
   await writeFile(input, TEXT);
   const context = Object.entries(CONTEXT).map(([name, value]) => `${name}=${value}`);
   const common = ["--suppress-metadata", "--encryption-context", ...context];
-  const call = (...args) => run(cli, [...args, ...common, "--wrapping-keys", `key=${keys.single}`], { env });
+  const command = join(cli, "aws-encryption-cli");
+  const call = (...args) => run(command, [...args, ...common, "--wrapping-keys", `key=${keys.single}`], { env });
   const made = await call("--encrypt", "--input", input, "--output", output);
   const title = "the Encryption CLI makes a message";
   if (made.status !== 0) return [`FAILED ${title}: ${made.stderr.trim().split("\n").at(-1)}`];
@@ -224,13 +121,14 @@ async function checkCli(deployment, { keys, folder, cli, run, env }) {
 
 /**
  * The lines of all checks.
- * @param options simulation, folder (its own, with a short path), python and cli (commands; what is not there is not checked),
+ * @param options simulation, folder (its own, with a short path), python (a command), cli (the folder of
+ *   `aws-encryption-cli`, which is not checked without),
  *   run and env as in check-clients.mjs.
  */
 export async function checkEnclaveMessages({ simulation, folder, python, cli, run, env }) {
   await mkdir(folder);
-  const keys = await createKeys(simulation);
-  const deployment = await startDeployment(simulation, folder, keys);
+  const keys = await createKeys(simulation, { single: {}, second: {}, multi: { MultiRegion: true } });
+  const deployment = await startDeployment(simulation, { folder, keys });
   try {
     const lines = await checkPython(deployment, { keys, folder, python, run, env });
     return cli ? [...lines, ...(await checkCli(deployment, { keys, folder, cli, run, env }))] : lines;

@@ -1,6 +1,6 @@
 """AWS Encryption SDK messages by its SDK for Python, for an enclave and from it. Usage: check-enclave-messages.py FOLDER JOBS
 JOBS is a file of JSON, a list of {"do": "make", "name", "keys", "suite", "frameLength", "context", "text"} and of {"do": "open", "name", "key",
-"context", "text"}; messages are in FOLDER/NAME.message. Prints a line for each that is opened; the environment says where KMS is."""
+"which", "context", "text"}; messages are in FOLDER/NAME.message. Prints a line for each that is opened; the environment says where KMS is."""
 import json
 import os
 import sys
@@ -40,7 +40,7 @@ def make(job):
 
 
 def open_message(job):
-    title = f"Python opens what the enclave made: {job['name']}, with the key in {job['key'].split(':')[3]}"
+    title = f"Python opens what the enclave made: {job['name']}, with key {job['which']}"
     try:
         with open(path(job), "rb") as file:
             plaintext, header = client.decrypt(source=file.read(), key_provider=provider(job["key"]))
