@@ -2,25 +2,26 @@
  * How long an enclave goes on after somebody has been shut out: measured in seconds of its own clock, for each place that data
  * keys come from. No call of the enclave's own is needed for it, and whoever cannot wait wipes.
  */
+import { readdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import { DisableKeyCommand, EnableKeyCommand } from "@aws-sdk/client-kms";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { toBase64, utf8 } from "../../../shared/bytes.js";
 import { schemaFor } from "../../support/authorization.js";
+import { folderKeyStore, LOGICAL_NAME, makeBranchKeys, TABLE } from "../../support/key-store.js";
 import type { Json } from "../fakes.js";
 import { TestClock } from "../fakes.js";
-import type { Stack } from "../stack.js";
+import type { Stack, StackChanges } from "../stack.js";
 import { ALIAS, CONTEXT } from "../stack.js";
 import type { World } from "./world.js";
-import { ask, cached, sdkMessage, startMessages, startWorld } from "./world.js";
+import { ask, cached, startMessages, startWorld } from "./world.js";
 
 const SECRET = utf8("attack at dawn");
 const MAX_AGE_SECONDS = 30;
 
 let world: World;
-let message: string;
 beforeAll(async () => {
   world = await startWorld();
-  message = toBase64(await sdkMessage(world, SECRET));
 });
 afterAll(() => world.simulation.close());
 beforeEach(async () => {
@@ -28,33 +29,76 @@ beforeEach(async () => {
   await world.permit(["kms:Decrypt", "kms:GenerateDataKey"]);
 });
 
-/** Where data keys come from, and after how many seconds nothing opens any more. */
-const SOURCES: readonly (readonly [name: string, messages: Json, seconds: number])[] = [
-  ["from KMS for every message", {}, 0],
-  ["from a cache", cached({ maxAgeSeconds: MAX_AGE_SECONDS }), MAX_AGE_SECONDS],
+interface Source {
+  readonly source: string;
+  /** After how many seconds nothing opens any more. */
+  readonly seconds: number;
+  readonly changes: () => Promise<StackChanges> | StackChanges;
+}
+
+const withMessages = (messages: Json): StackChanges => ({ configuration: { messages } });
+
+/** Where data keys come from. */
+const SOURCES: readonly Source[] = [
+  { source: "from KMS for every message", seconds: 0, changes: () => withMessages({}) },
+  {
+    source: "from a cache",
+    seconds: MAX_AGE_SECONDS,
+    changes: () => withMessages(cached({ maxAgeSeconds: MAX_AGE_SECONDS })),
+  },
+  {
+    source: "from the branch key of a tenant",
+    seconds: MAX_AGE_SECONDS,
+    changes: async () => (await branchKeys()).changes,
+  },
 ];
+
+/** A key store with the tenant's branch key, and an enclave's configuration for it. */
+async function branchKeys() {
+  const { operator: kmsClient, keyArn } = world;
+  const store = folderKeyStore();
+  await makeBranchKeys({ client: store.client, kmsClient, keyArn }, CONTEXT.tenant);
+  const names = { keyId: ALIAS, logicalKeyStoreName: LOGICAL_NAME, tableName: TABLE };
+  const dataKeys = { kind: "branchKeys", ...names, maxAgeSeconds: MAX_AGE_SECONDS };
+  const changes: StackChanges = {
+    ...withMessages({ dataKeys }),
+    branchKeys: { kind: "folder", path: store.path, table: TABLE },
+  };
+  const removeTenant = (): void => {
+    for (const file of readdirSync(store.path)) rmSync(join(store.path, file));
+  };
+  return { changes, removeTenant };
+}
 
 const REVOCATIONS: readonly (readonly [what: string, code: string, revoke: () => Promise<unknown>])[] = [
   ["its key policy is changed", "ERR_KMS_DENIED", () => world.permit([])],
   ["its key is disabled", "ERR_KMS_REFUSED", () => world.operator.send(new DisableKeyCommand({ KeyId: world.keyArn }))],
 ];
 
-const ROWS = SOURCES.flatMap(([source, messages, seconds]) =>
-  REVOCATIONS.map(([what, code, revoke]) => ({ source, messages, seconds, what, code, revoke })),
+const ROWS = SOURCES.flatMap((source) =>
+  REVOCATIONS.map(([what, code, revoke]) => ({ ...source, what, code, revoke })),
 );
 
-async function start(messages: Json): Promise<{ readonly clock: TestClock; readonly stack: Stack }> {
+const toMake = { plaintext: toBase64(SECRET), keyIds: [ALIAS], encryptionContext: CONTEXT };
+
+/** An enclave that keeps nothing yet, its clock, and a message that it has made. */
+async function start(changes: StackChanges): Promise<{ clock: TestClock; stack: Stack; message: unknown }> {
   const clock = new TestClock();
-  return { clock, stack: await startMessages(world, messages, { clock }) };
+  const stack = await startMessages(world, {}, { ...changes, clock });
+  const { status, body } = await ask(stack, "/v1/messages/encrypt", { body: toMake });
+  expect(status).toBe(200);
+  stack.enclave.wipeCaches();
+  return { clock, stack, message: body.message };
 }
 
-const USES: readonly (readonly [name: string, path: string, body: () => object])[] = [
-  ["opens", "/v1/messages/decrypt", () => ({ message })],
-  [
-    "makes",
-    "/v1/messages/encrypt",
-    () => ({ plaintext: toBase64(SECRET), keyIds: [ALIAS], encryptionContext: CONTEXT }),
-  ],
+const opening = (stack: Stack, message: unknown) => () => ask(stack, "/v1/messages/decrypt", { body: { message } });
+
+const USES: readonly (readonly [
+  name: string,
+  use: (stack: Stack, message: unknown) => () => ReturnType<typeof ask>,
+])[] = [
+  ["opens", opening],
+  ["makes", (stack) => () => ask(stack, "/v1/messages/encrypt", { body: toMake })],
 ];
 
 /** Asks once a second until it is refused: the seconds that this took. */
@@ -67,10 +111,10 @@ async function secondsUntilRefused(clock: TestClock, use: () => Promise<{ status
   return { seconds: Number.POSITIVE_INFINITY, code: undefined };
 }
 
-describe.each(USES)("an enclave that %s messages", (_, path, body) => {
-  it.each(ROWS)("with data keys $source, stops within $seconds seconds after $what", async ({ messages, ...row }) => {
-    const { clock, stack } = await start(messages);
-    const use = () => ask(stack, path, { body: body() });
+describe.each(USES)("an enclave that %s messages", (_, useOf) => {
+  it.each(ROWS)("with data keys $source, stops within $seconds seconds after $what", async ({ changes, ...row }) => {
+    const { clock, stack, message } = await start(await changes());
+    const use = useOf(stack, message);
     expect(await use()).toMatchObject({ status: 200 });
     await row.revoke();
     const { seconds, code } = await secondsUntilRefused(clock, use);
@@ -78,29 +122,40 @@ describe.each(USES)("an enclave that %s messages", (_, path, body) => {
     expect(seconds).toBeLessThanOrEqual(row.seconds);
   });
 
-  it.each(ROWS)("with data keys $source, stops at once after $what and caches/wipe", async ({ messages, ...row }) => {
-    const { stack } = await start(messages);
-    const use = () => ask(stack, path, { body: body() });
+  it.each(ROWS)("with data keys $source, stops at once after $what and caches/wipe", async ({ changes, ...row }) => {
+    const { stack, message } = await start(await changes());
+    const use = useOf(stack, message);
     expect(await use()).toMatchObject({ status: 200 });
     await row.revoke();
     expect(await ask(stack, "/v1/caches/wipe", { body: {} })).toEqual({ status: 200, body: {} });
     expect(await use()).toMatchObject({ body: { code: row.code } });
   });
 
-  it.each(ROWS)("with data keys $source, stops at once after $what and wipeCaches", async ({ messages, ...row }) => {
-    const { stack } = await start(messages);
-    const use = () => ask(stack, path, { body: body() });
+  it.each(ROWS)("with data keys $source, stops at once after $what and wipeCaches", async ({ changes, ...row }) => {
+    const { stack, message } = await start(await changes());
+    const use = useOf(stack, message);
     expect(await use()).toMatchObject({ status: 200 });
     await row.revoke();
     stack.enclave.wipeCaches();
     expect(await use()).toMatchObject({ body: { code: row.code } });
   });
+
+  it("stops within as many seconds after a tenant's branch key is removed", async () => {
+    const { changes, removeTenant } = await branchKeys();
+    const { clock, stack, message } = await start(changes);
+    const use = useOf(stack, message);
+    expect(await use()).toMatchObject({ status: 200 });
+    removeTenant();
+    const { seconds, code } = await secondsUntilRefused(clock, use);
+    expect(code).toBe("ERR_BRANCH_KEY");
+    expect(seconds).toBeLessThanOrEqual(MAX_AGE_SECONDS);
+  });
 });
 
 describe("a key that KMS refused", () => {
   it("is served again within the seconds that refusals are remembered, and KMS is not asked before", async () => {
-    const { clock, stack } = await start({ refusalSeconds: 5 });
-    const open = () => ask(stack, "/v1/messages/decrypt", { body: { message } });
+    const { clock, stack, message } = await start(withMessages({ refusalSeconds: 5 }));
+    const open = opening(stack, message);
     await world.permit([]);
     expect(await open()).toMatchObject({ body: { code: "ERR_KMS_DENIED" } });
     await world.permit(["kms:Decrypt"]);
@@ -113,8 +168,8 @@ describe("a key that KMS refused", () => {
   });
 
   it("is served again at once after caches/wipe", async () => {
-    const { stack } = await start({ refusalSeconds: 300 });
-    const open = () => ask(stack, "/v1/messages/decrypt", { body: { message } });
+    const { stack, message } = await start(withMessages({ refusalSeconds: 300 }));
+    const open = opening(stack, message);
     await world.permit([]);
     expect(await open()).toMatchObject({ body: { code: "ERR_KMS_DENIED" } });
     await world.permit(["kms:Decrypt"]);
@@ -127,8 +182,9 @@ describe("caches/wipe", () => {
   it("is for whom the policies permit it, of the enclave", async () => {
     const policies = `permit(principal, action, resource is Key);
 permit(principal, action == Action::"caches/wipe", resource is Enclave) when { principal has tenant && principal.tenant == "operators" };`;
-    const stack = await startMessages(world, cached(), { authorization: { policies, schema: schemaFor() } });
-    const open = () => ask(stack, "/v1/messages/decrypt", { body: { message } });
+    const authorization = { policies, schema: schemaFor() };
+    const { stack, message } = await start({ ...withMessages(cached()), authorization });
+    const open = opening(stack, message);
     const wipe = (token?: string) => ask(stack, "/v1/caches/wipe", { body: {}, ...(token ? { token } : {}) });
     const before = world.calls().length;
     await open();
@@ -146,7 +202,7 @@ permit(principal, action == Action::"caches/wipe", resource is Enclave) when { p
   });
 
   it("takes an empty object and nothing else", async () => {
-    const { stack } = await start(cached());
+    const { stack } = await start(withMessages(cached()));
     expect(await ask(stack, "/v1/caches/wipe", { body: { all: true } })).toMatchObject({
       status: 400,
       body: { code: "ERR_MESSAGE_MALFORMED" },
@@ -156,8 +212,8 @@ permit(principal, action == Action::"caches/wipe", resource is Enclave) when { p
 
 describe("an enclave that closes", () => {
   it("keeps no data key: not even the timer that would overwrite one waits any more", async () => {
-    const { clock, stack } = await start(cached());
-    expect(await ask(stack, "/v1/messages/decrypt", { body: { message } })).toMatchObject({ status: 200 });
+    const { clock, stack, message } = await start(withMessages(cached()));
+    expect(await opening(stack, message)()).toMatchObject({ status: 200 });
     expect(clock.waiting).toBeGreaterThan(0);
     await stack.enclave.close();
     expect(clock.waiting).toBe(0);

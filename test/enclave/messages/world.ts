@@ -83,7 +83,7 @@ export function startMessages(world: World, messages: Json = {}, changes: StackC
     tls: true,
     ...changes,
     kms: { keys, ...changes.kms },
-    configuration: { messages, ...changes.configuration },
+    configuration: { messages, ...changes.configuration }, // a change of `messages` stands in the place of these
   });
 }
 
