@@ -37,6 +37,19 @@ describe("turns", () => {
     expect([most, atOnce]).toEqual([1, 0]);
   });
 
+  it("pitfall 15: are waited for in line: nobody is woken for each of those before him", async () => {
+    const turns = new Turns();
+    const { signal } = new AbortController();
+    let waits = 0;
+    const addEventListener: typeof signal.addEventListener = (...args: unknown[]) => {
+      waits += 1;
+      Reflect.apply(AbortSignal.prototype.addEventListener, signal, args);
+    };
+    Object.defineProperty(signal, "addEventListener", { value: addEventListener });
+    await Promise.all(Array.from({ length: 100 }, () => turns.run("a", settle, signal)));
+    expect(waits).toBe(99);
+  });
+
   it("a failure is told to the one that failed, and the next one tries for itself", async () => {
     const turns = new Turns();
     const { running, run } = held();
