@@ -6,7 +6,7 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { collected, createKeys, partsOf, startDeployment } from "./deployment.mjs";
+import { collected, createKeys, OTHER_REGION, partsOf, startDeployment } from "./deployment.mjs";
 
 /** Longer than two of the frames. */
 const TEXT = "a message between languages, ".repeat(12);
@@ -15,9 +15,16 @@ const SUITES = { unsigned: 0x0478, signed: 0x0578 };
 const FRAME_LENGTHS = { framed: 128, unframed: 0 };
 const MIB = 1024 * 1024;
 
+const replicaOf = (arn) => arn.replace(/^(arn:aws:kms):[^:]+/, `$1:${OTHER_REGION}`);
+
 /** What Python makes: every suite, framed or not, for one key or two, of one Region or several. */
 function toMake({ single, second, multi }) {
-  const keySets = { "one key": [single], "two keys": [second, single], "a multi-Region key": [multi] };
+  const keySets = {
+    "one key": [single],
+    "two keys": [second, single],
+    "a multi-Region key": [multi],
+    "its replica": [replicaOf(multi)],
+  };
   return Object.entries(SUITES).flatMap(([signed, suite]) =>
     Object.entries(FRAME_LENGTHS).flatMap(([framed, frameLength]) =>
       Object.entries(keySets).map(([whose, keys]) => ({
@@ -41,7 +48,7 @@ function madeByEnclave({ client }, { single, second, multi }) {
     { name: "signed", text: TEXT, keys: [single], make: whole },
     { name: "unsigned", text: TEXT, keys: [single], signed: false, make: whole },
     { name: "for two keys", text: TEXT, keys: [single, second], make: whole },
-    { name: "for a multi-Region key", text: TEXT, keys: [multi], make: whole },
+    { name: "for a multi-Region key", text: TEXT, keys: [multi], openedWith: [multi, replicaOf(multi)], make: whole },
     { name: "of nothing", text: "", keys: [single], make: whole },
     { name: "streamed", text: large, keys: [single, second], make: streamed },
     { name: "streamed, unsigned", text: large, keys: [single], signed: false, make: streamed },
@@ -77,8 +84,8 @@ const linesOf = (stdout) => stdout.split("\n").filter((line) => /^(ok|FAILED) /.
 async function checkPython(deployment, { keys, folder, python, run, env }) {
   const script = fileURLToPath(new URL("check-enclave-messages.py", import.meta.url));
   const jobs = toMake(keys);
-  const opening = (await makeAll(deployment, keys, folder)).flatMap(({ name, text, keys: own }) =>
-    own.map((key, index) => ({ do: "open", name, key, which: index + 1, text, context: CONTEXT })),
+  const opening = (await makeAll(deployment, keys, folder)).flatMap(({ name, text, keys: own, openedWith = own }) =>
+    openedWith.map((key, index) => ({ do: "open", name, key, which: index + 1, text, context: CONTEXT })),
   );
   const file = join(folder, "jobs.json");
   await writeFile(file, JSON.stringify([...jobs, ...opening]));

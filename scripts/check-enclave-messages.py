@@ -6,8 +6,9 @@ import os
 import sys
 
 import botocore.session
-from aws_encryption_sdk import CommitmentPolicy, EncryptionSDKClient, StrictAwsKmsMasterKeyProvider
+from aws_encryption_sdk import CommitmentPolicy, EncryptionSDKClient
 from aws_encryption_sdk.identifiers import Algorithm
+from aws_encryption_sdk.key_providers.kms import MRKAwareStrictAwsKmsMasterKeyProvider
 
 SUITES = {
     0x0478: Algorithm.AES_256_GCM_HKDF_SHA512_COMMIT_KEY,
@@ -20,7 +21,7 @@ client = EncryptionSDKClient(commitment_policy=CommitmentPolicy.REQUIRE_ENCRYPT_
 
 
 def provider(*keys):
-    return StrictAwsKmsMasterKeyProvider(key_ids=keys, botocore_session=botocore.session.get_session())
+    return MRKAwareStrictAwsKmsMasterKeyProvider(key_ids=keys, botocore_session=botocore.session.get_session())
 
 
 def path(job):

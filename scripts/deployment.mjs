@@ -4,7 +4,7 @@
  */
 import { Agent } from "node:https";
 import { join } from "node:path";
-import { CreateKeyCommand, KMSClient } from "@aws-sdk/client-kms";
+import { CreateKeyCommand, KMSClient, ReplicateKeyCommand } from "@aws-sdk/client-kms";
 import { NodeHttpHandler } from "@smithy/node-http-handler";
 import { pcr16OfConfiguration } from "../dist/client/index.js";
 import { connectEnclaveTls } from "../dist/client/node/index.js";
@@ -21,6 +21,9 @@ entity Enclave;
 action "decrypt", "data-keys", "messages/decrypt", "messages/encrypt", "messages/re-encrypt" appliesTo { principal: Caller, resource: Key };
 action "random", "caches/wipe" appliesTo { principal: Caller, resource: Enclave };`;
 
+/** Where the related keys of multi-Region keys are. */
+export const OTHER_REGION = "eu-west-1";
+
 /** ARNs of new keys, one for each of `inputs`, by the same names. */
 export async function createKeys(simulation, inputs) {
   const { kms, operator, region } = simulation;
@@ -29,7 +32,9 @@ export async function createKeys(simulation, inputs) {
   const Policy = policyOf(simulation);
   const keys = {};
   for (const [name, input] of Object.entries(inputs)) {
-    keys[name] = (await client.send(new CreateKeyCommand({ ...input, Policy }))).KeyMetadata.Arn;
+    const { Arn, MultiRegion } = (await client.send(new CreateKeyCommand({ ...input, Policy }))).KeyMetadata;
+    if (MultiRegion) await client.send(new ReplicateKeyCommand({ KeyId: Arn, ReplicaRegion: OTHER_REGION, Policy }));
+    keys[name] = Arn;
   }
   client.destroy();
   return keys;
@@ -64,7 +69,10 @@ const configurationOf = ({ kms, region }, { keys, messages = {} }, issuer) =>
       version: 1,
       kms: {
         region,
-        keys: Object.values(keys).map((arn) => ({ arn })),
+        keys: Object.values(keys).map((arn) => ({
+          arn,
+          replicaRegions: arn.includes(":key/mrk-") ? [OTHER_REGION] : [],
+        })),
         transport: "tunnel",
         roots: [kms.caCertificate],
       },
@@ -92,7 +100,9 @@ export async function startDeployment(simulation, { folder, branchKeys, ...optio
   const configuration = configurationOf(simulation, options, issuer);
   const at = (name) => `unix:${join(folder, name)}`;
   const addresses = { listen: at("enclave"), tls: at("tls"), tunnel: at("tunnel"), services: at("services") };
-  const enclave = await createEnclave({ configuration, nsm, addresses });
+  const hasReplicas = Object.values(options.keys).some((arn) => arn.includes(":key/mrk-"));
+  const regionTunnels = hasReplicas ? { [OTHER_REGION]: addresses.tunnel } : {}; // all Regions are behind one endpoint
+  const enclave = await createEnclave({ configuration, nsm, addresses: { ...addresses, regionTunnels } });
   const target = { host: "127.0.0.1", port: kms.port };
   const listen = { host: "127.0.0.1", port: 0 };
   const parent = await createParent({

@@ -3,18 +3,23 @@ import type { KMSClient } from "@aws-sdk/client-kms";
 import { describe, expect, it } from "vitest";
 import { kmsCalls } from "../../../enclave/data-keys/kms-calls.js";
 import { KmsHealth } from "../../../enclave/health.js";
+import type { RegionalKms } from "../../../enclave/kms/regional-kms.js";
 import { toBase64, utf8 } from "../../../shared/bytes.js";
 import { ServiceError } from "../../../shared/errors.js";
 import type { Json } from "../fakes.js";
-import { fakeKms, KEY_ARN, TestClock } from "../fakes.js";
+import { fakeKms, KEY_ARN, TestClock, testKeys } from "../fakes.js";
+import { regionalKms } from "../regional.js";
+
+const over = (client: KMSClient): RegionalKms => regionalKms([{ region: "us-east-1", client }]).kms;
 
 const request = { KeyId: KEY_ARN, EncryptionContext: { tenant: "a" } };
 
 function setUp(answer: () => Json | Promise<Json> = () => ({ KeyId: KEY_ARN })) {
   const [opening, making] = [fakeKms(answer), fakeKms(answer)];
   const health = new KmsHealth(new TestClock());
-  const callsOf = (make: () => KMSClient = () => making.client) =>
-    kmsCalls({ opening: opening.client, making: make, health });
+  const [openingKms, makingKms] = [opening, making].map(({ client }) => over(client)) as [RegionalKms, RegionalKms];
+  const callsOf = (make: () => RegionalKms = () => makingKms) =>
+    kmsCalls({ opening: openingKms, openingKeys: testKeys(), making: make, makingKeys: testKeys(), health });
   return { opening, making, health, callsOf };
 }
 
@@ -56,7 +61,9 @@ describe("calls for data keys", () => {
         leaving.abort();
       });
     const { client } = fakeKms(() => ({}), { requestHandler: { handle, metadata: { handlerProtocol: "http/1.1" } } });
-    const calls = kmsCalls({ opening: client, making: () => client, health: new KmsHealth(new TestClock()) });
+    const keys = { openingKeys: testKeys(), makingKeys: testKeys() };
+    const kms = over(client);
+    const calls = kmsCalls({ opening: kms, making: () => kms, ...keys, health: new KmsHealth(new TestClock()) });
     const asked = calls(leaving.signal).decrypt({ ...request, CiphertextBlob: utf8("x") });
     await expect(asked).rejects.toThrowCode("ERR_TIMEOUT");
   });
