@@ -10,14 +10,17 @@ export class Turns {
   readonly #ends = new Map<string, Promise<unknown>>();
 
   /** Runs `run` when nothing else runs for `key`. @throws what `run` throws; ServiceError ERR_TIMEOUT when the signal fires first. */
-  run<T>(key: string, run: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+  async run<T>(key: string, run: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     const before = this.#ends.get(key);
-    const mine = before === undefined ? run() : abortable(before, signal).catch(givenUp).then(run);
-    const end: Promise<unknown> = Promise.all([before, mine.then(ended, ended)]).then(() => {
+    const turn = before === undefined ? run() : abortable(before, signal).catch(givenUp).then(run);
+    const leave = (): void => {
       if (this.#ends.get(key) === end) this.#ends.delete(key);
-    });
+    };
+    const end: Promise<unknown> = Promise.all([before, turn.then(ended, ended)]).then(leave);
     this.#ends.set(key, end);
-    return mine;
+    const outcome = await turn;
+    leave(); // at once: whoever asks after it finds nobody in line
+    return outcome;
   }
 }
 
