@@ -8,7 +8,6 @@ import { AttestedTime } from "./attested-time.js";
 import { CONFIGURATION_PCR, measureConfiguration } from "./boot.js";
 import type { ChannelKeys } from "./channels/channels.js";
 import { createServers, endpointKeysOf } from "./channels/channels.js";
-import { createSealedKeys } from "./channels/create-sealed-keys.js";
 import { createTlsIdentity } from "./channels/create-tls-identity.js";
 import type { Clock } from "./clock.js";
 import { systemClock } from "./clock.js";
@@ -38,6 +37,7 @@ import type { Guard, Operation } from "./operations/guard.js";
 import { messageOperations } from "./operations/message-operations.js";
 import { createOperations } from "./operations/operations.js";
 import { Router } from "./operations/router.js";
+import { createSealedKeys } from "./sealing/create-sealed-keys.js";
 
 /** Where the enclave listens, and where it finds its parent: addresses as in shared/address.ts. */
 export interface EnclaveAddresses {

@@ -7,7 +7,6 @@ import { wipe } from "../shared/bytes.js";
 import type { ErrorCode } from "../shared/errors.js";
 import { ServiceError, toServiceError } from "../shared/errors.js";
 import type { AttestedTime, TimeState } from "./attested-time.js";
-import type { SealedKeys, SealedKeysState } from "./channels/sealed-keys.js";
 import type { TlsIdentity, TlsIdentityState } from "./channels/tls-identity.js";
 import type { Clock } from "./clock.js";
 import { withinDeadline } from "./deadline.js";
@@ -19,6 +18,7 @@ import type { RegionalKms } from "./kms/regional-kms.js";
 import type { Machine, MachineState } from "./machine/machine.js";
 import { isWallClockOff } from "./machine/wall-clock.js";
 import type { NsmClient, NsmState } from "./nsm.js";
+import type { SealedKeys, SealedKeysState } from "./sealing/sealed-keys.js";
 
 /** How long a successful probe counts, and a failed one: probes must not become load of their own. */
 const SUCCESS_MS = 5_000;

@@ -26,9 +26,9 @@ import type { Clock } from "../clock.js";
 import type { RequestBody, Route, RoutedAnswer, RoutedRequest } from "../operations/route.js";
 import type { Router } from "../operations/router.js";
 import type { ReplayStore } from "../replay-store.js";
+import type { SealedKeys } from "../sealing/sealed-keys.js";
 import { mediaTypeOf, parseTarget } from "./http-request.js";
 import type { RequestLog } from "./request-log.js";
-import type { SealedKeys } from "./sealed-keys.js";
 
 export interface SealedChannelOptions {
   readonly keys: Pick<SealedKeys, "find">;

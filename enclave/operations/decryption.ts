@@ -6,7 +6,7 @@ import { DecryptCommand } from "@aws-sdk/client-kms";
 import { ServiceError } from "../../shared/errors.js";
 import type { DecryptRequest } from "../../shared/wire.js";
 import { bytesOf } from "../../shared/wire.js";
-import { assertNoBranchKeyContext } from "../data-keys/branch-key-record.js";
+import { assertNoBranchKeyContext } from "../data-keys/branch/branch-key-record.js";
 import type { KmsHealth } from "../health.js";
 import type { KmsClients } from "../kms/kms-clients.js";
 import type { PinnedKeys } from "../kms/pinned-keys.js";

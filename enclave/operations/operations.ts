@@ -16,7 +16,7 @@ import {
   parseJson,
   randomRequest,
 } from "../../shared/wire.js";
-import { assertNoBranchKeyContext } from "../data-keys/branch-key-record.js";
+import { assertNoBranchKeyContext } from "../data-keys/branch/branch-key-record.js";
 import type { Decryption, DecryptionOptions } from "./decryption.js";
 import type { Call, Operation } from "./guard.js";
 import type { RoutedAnswer } from "./route.js";

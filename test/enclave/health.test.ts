@@ -1,9 +1,9 @@
 /** The enclave's report of itself: what makes it degraded. */
 import { describe, expect, it } from "vitest";
-import type { SharedKeysState } from "../../enclave/channels/sealed-keys.js";
 import type { HealthSources } from "../../enclave/health.js";
 import { healthReport, KmsHealth } from "../../enclave/health.js";
 import type { RegionState } from "../../enclave/kms/region-availability.js";
+import type { SharedKeysState } from "../../enclave/sealing/sealed-keys.js";
 import { TestClock } from "./fakes.js";
 
 const sourcesWith = (shared?: SharedKeysState): HealthSources => ({

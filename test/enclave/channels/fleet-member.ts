@@ -1,10 +1,10 @@
 /** One enclave of a fleet, as far as its sealing seeds: NSM and KMS of a simulated platform on the test's clock. */
 import { createHash } from "node:crypto";
-import type { FleetIdentity } from "../../../enclave/channels/fleet-identity.js";
-import { fleetIdentityOf } from "../../../enclave/channels/fleet-identity.js";
-import { SealingSeeds } from "../../../enclave/channels/sealing-seeds.js";
 import { KmsHealth } from "../../../enclave/health.js";
 import { NsmClient } from "../../../enclave/nsm.js";
+import type { FleetIdentity } from "../../../enclave/sealing/fleet-identity.js";
+import { fleetIdentityOf } from "../../../enclave/sealing/fleet-identity.js";
+import { SealingSeeds } from "../../../enclave/sealing/sealing-seeds.js";
 import type { EnclaveImage } from "../../../simulator/image.js";
 import { bootSimulatedNsm } from "../../../simulator/nsm/simulated-nsm.js";
 import type { NitroPki } from "../../../simulator/pki/nitro-pki.js";

@@ -1,11 +1,11 @@
 /** Records of a key store as a DynamoDB item in JSON, and a key store and a KMS that are told what to answer. */
 import { randomBytes } from "node:crypto";
-import type { WantedBranchKey } from "../../../enclave/data-keys/branch-key-record.js";
-import { typeOf } from "../../../enclave/data-keys/branch-key-record.js";
-import type { BranchKeyStorage } from "../../../enclave/data-keys/branch-key-storage.js";
-import type { DataKeyKms } from "../../../enclave/data-keys/source.js";
-import { toBase64, toHex } from "../../../shared/bytes.js";
-import { KEY_ARN } from "../fakes.js";
+import type { WantedBranchKey } from "../../../../enclave/data-keys/branch/branch-key-record.js";
+import { typeOf } from "../../../../enclave/data-keys/branch/branch-key-record.js";
+import type { BranchKeyStorage } from "../../../../enclave/data-keys/branch/branch-key-storage.js";
+import type { DataKeyKms } from "../../../../enclave/data-keys/source.js";
+import { toBase64, toHex } from "../../../../shared/bytes.js";
+import { KEY_ARN } from "../../fakes.js";
 
 export const LOGICAL_NAME = "tenants-keys";
 export const VERSION = "11111111-2222-4333-8444-555555555555";

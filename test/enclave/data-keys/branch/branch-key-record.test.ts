@@ -1,11 +1,14 @@
 /** Records of the official format, out of a store that lies. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { WantedBranchKey } from "../../../enclave/data-keys/branch-key-record.js";
-import { assertNoBranchKeyContext, parseBranchKeyRecord } from "../../../enclave/data-keys/branch-key-record.js";
-import type { ErrorCode } from "../../../shared/errors.js";
-import { ServiceError } from "../../../shared/errors.js";
-import { FOREIGN_KEY_ARN, KEY_ARN } from "../fakes.js";
+import type { WantedBranchKey } from "../../../../enclave/data-keys/branch/branch-key-record.js";
+import {
+  assertNoBranchKeyContext,
+  parseBranchKeyRecord,
+} from "../../../../enclave/data-keys/branch/branch-key-record.js";
+import type { ErrorCode } from "../../../../shared/errors.js";
+import { ServiceError } from "../../../../shared/errors.js";
+import { FOREIGN_KEY_ARN, KEY_ARN } from "../../fakes.js";
 import { CREATED, item, LATER, LOGICAL_NAME, NEXT_VERSION, VERSION } from "./records.js";
 
 const BINDING = { logicalKeyStoreName: LOGICAL_NAME, isKmsKey: (arn: string) => arn === KEY_ARN, tenantPair: "tenant" };

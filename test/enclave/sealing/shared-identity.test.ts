@@ -2,13 +2,13 @@
 import type { KMSClient } from "@aws-sdk/client-kms";
 import { CreateKeyCommand, DecryptCommand, PutKeyPolicyCommand } from "@aws-sdk/client-kms";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { fleetIdentityOf } from "../../../enclave/channels/fleet-identity.js";
-import { SealingSeeds } from "../../../enclave/channels/sealing-seeds.js";
 import { systemClock } from "../../../enclave/clock.js";
 import { KmsHealth } from "../../../enclave/health.js";
 import { attestKms, createRecipient, defineFunction } from "../../../enclave/index.js";
 import { PinnedKeys } from "../../../enclave/kms/pinned-keys.js";
 import { NsmClient } from "../../../enclave/nsm.js";
+import { fleetIdentityOf } from "../../../enclave/sealing/fleet-identity.js";
+import { SealingSeeds } from "../../../enclave/sealing/sealing-seeds.js";
 import { utf8 } from "../../../shared/bytes.js";
 import { sealingSeeds } from "../../../shared/sealing-seed.js";
 import { bytesOf } from "../../../shared/wire.js";

@@ -6,7 +6,7 @@
  * What it cannot notice: a rollback before the first look (every boot begins with nothing), a newer version that is never
  * shown, and a new record that somebody with kms:ReEncrypt made of an old key.
  */
-import { ServiceError } from "../../shared/errors.js";
+import { ServiceError } from "../../../shared/errors.js";
 import type { UnverifiedBranchKeyRecord } from "./branch-key-record.js";
 
 export class BranchKeyHistory {

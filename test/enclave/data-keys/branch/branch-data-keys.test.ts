@@ -1,13 +1,13 @@
 /** Messages of the official format under branch keys, between a key store and a KMS that are told what to answer. */
 import type { EncryptedDataKey } from "@aws-crypto/client-node";
 import { describe, expect, it } from "vitest";
-import { BranchDataKeys } from "../../../enclave/data-keys/branch-data-keys.js";
-import { KmsDataKeys } from "../../../enclave/data-keys/kms-data-keys.js";
-import type { DataKeyUse } from "../../../enclave/data-keys/source.js";
-import { PinnedKeys } from "../../../enclave/kms/pinned-keys.js";
-import { Messages } from "../../../enclave/messages/messages.js";
-import { concatBytes, utf8 } from "../../../shared/bytes.js";
-import { KEY_ARN, OTHER_KEY_ARN, TestClock } from "../fakes.js";
+import { BranchDataKeys } from "../../../../enclave/data-keys/branch/branch-data-keys.js";
+import { KmsDataKeys } from "../../../../enclave/data-keys/kms-data-keys.js";
+import type { DataKeyUse } from "../../../../enclave/data-keys/source.js";
+import { PinnedKeys } from "../../../../enclave/kms/pinned-keys.js";
+import { Messages } from "../../../../enclave/messages/messages.js";
+import { concatBytes, utf8 } from "../../../../shared/bytes.js";
+import { KEY_ARN, OTHER_KEY_ARN, TestClock } from "../../fakes.js";
 import { FakeKeyStore, LATER, LOGICAL_NAME, NEXT_VERSION, VERSION } from "./records.js";
 
 const PLAINTEXT = utf8("a secret");

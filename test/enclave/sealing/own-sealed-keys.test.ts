@@ -1,6 +1,6 @@
 /** The keys of sealed requests: published together, replaced by age, and opening for a while afterwards. */
 import { describe, expect, it } from "vitest";
-import { OwnSealedKeys } from "../../../enclave/channels/own-sealed-keys.js";
+import { OwnSealedKeys } from "../../../enclave/sealing/own-sealed-keys.js";
 import { parseKeyConfigurations } from "../../../shared/ohttp/key-configuration.js";
 import { KEM_P256_HKDF_SHA256, KEM_X25519_HKDF_SHA256 } from "../../../shared/ohttp/suites.js";
 import { TestClock } from "../fakes.js";

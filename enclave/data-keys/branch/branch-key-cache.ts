@@ -1,7 +1,7 @@
 /** Plaintext branch keys in the enclave's memory: overwritten when they leave, be it by age, for want of room or on demand. */
-import { wipe } from "../../shared/bytes.js";
-import type { Clock } from "../clock.js";
-import { ExpiringCache } from "../expiring-cache.js";
+import { wipe } from "../../../shared/bytes.js";
+import type { Clock } from "../../clock.js";
+import { ExpiringCache } from "../../expiring-cache.js";
 
 /** A plaintext key, its holder's own. */
 export interface BranchKey {

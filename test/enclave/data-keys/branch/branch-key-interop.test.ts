@@ -7,8 +7,8 @@ import { join } from "node:path";
 import { buildClient, CommitmentPolicy } from "@aws-crypto/client-node";
 import { DisableKeyCommand, EnableKeyCommand } from "@aws-sdk/client-kms";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { BranchKeyStore } from "../../../parent/branch-key-store.js";
-import { toBase64, utf8 } from "../../../shared/bytes.js";
+import type { BranchKeyStore } from "../../../../parent/branch-key-store.js";
+import { toBase64, utf8 } from "../../../../shared/bytes.js";
 import {
   folderKeyStore,
   LOGICAL_NAME,
@@ -18,10 +18,10 @@ import {
   putItems,
   startDynalite,
   TABLE,
-} from "../../support/key-store.js";
-import { TestClock } from "../fakes.js";
-import type { Kms, Stack } from "../stack.js";
-import { messageOf, startKmsForTest, startStack } from "../stack.js";
+} from "../../../support/key-store.js";
+import { TestClock } from "../../fakes.js";
+import type { Kms, Stack } from "../../stack.js";
+import { messageOf, startKmsForTest, startStack } from "../../stack.js";
 
 const PLAINTEXT = utf8("attack at dawn");
 const CONTEXT = {

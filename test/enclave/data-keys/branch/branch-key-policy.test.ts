@@ -15,13 +15,13 @@ import {
   ReEncryptCommand,
 } from "@aws-sdk/client-kms";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { pcr16OfConfiguration } from "../../../shared/attestation/pcr.js";
-import { toBase64, toHex, utf8 } from "../../../shared/bytes.js";
-import { folderKeyStore, LOGICAL_NAME, makeBranchKeys, officialKeyStore, TABLE } from "../../support/key-store.js";
-import { projectRoot } from "../../support/project.js";
-import { errorNameOf } from "../../support/simulated-kms.js";
-import type { Kms } from "../stack.js";
-import { clientOf, configurationOf, startKmsForTest, startStack } from "../stack.js";
+import { pcr16OfConfiguration } from "../../../../shared/attestation/pcr.js";
+import { toBase64, toHex, utf8 } from "../../../../shared/bytes.js";
+import { folderKeyStore, LOGICAL_NAME, makeBranchKeys, officialKeyStore, TABLE } from "../../../support/key-store.js";
+import { projectRoot } from "../../../support/project.js";
+import { errorNameOf } from "../../../support/simulated-kms.js";
+import type { Kms } from "../../stack.js";
+import { clientOf, configurationOf, startKmsForTest, startStack } from "../../stack.js";
 
 let kms: Kms;
 let administrator: KMSClient;

@@ -18,17 +18,17 @@ import type {
   NodeEncryptionMaterial,
 } from "@aws-crypto/client-node";
 import { NodeDefaultCryptographicMaterialsManager } from "@aws-crypto/client-node";
-import { toHex } from "../../shared/bytes.js";
-import { ServiceError } from "../../shared/errors.js";
-import type { Clock } from "../clock.js";
-import type { PinnedKey } from "../kms/pinned-keys.js";
+import { toHex } from "../../../shared/bytes.js";
+import { ServiceError } from "../../../shared/errors.js";
+import type { Clock } from "../../clock.js";
+import type { PinnedKey } from "../../kms/pinned-keys.js";
+import type { DataKeySource, DataKeyUse } from "../source.js";
 import { isBranchKeyVersion } from "./branch-key-record.js";
 import type { BranchKeyStorage } from "./branch-key-storage.js";
 import type { Keyrings } from "./branch-keyring.js";
 import { createKeyrings, HIERARCHY_PROVIDER_ID } from "./branch-keyring.js";
 import type { BranchKeyLimits } from "./branch-keys.js";
 import { BranchKeys } from "./branch-keys.js";
-import type { DataKeySource, DataKeyUse } from "./source.js";
 
 export interface BranchDataKeysOptions {
   /** The KMS key under which branch keys are encrypted. */

@@ -4,10 +4,10 @@
  * parent is not believed: it is KMS that authenticates a record (branch-key-record.ts).
  */
 import { z } from "zod";
-import { utf8 } from "../../shared/bytes.js";
-import { ServiceError } from "../../shared/errors.js";
-import { parseJson } from "../../shared/wire.js";
-import type { ServicesClient } from "../kms/services.js";
+import { utf8 } from "../../../shared/bytes.js";
+import { ServiceError } from "../../../shared/errors.js";
+import { parseJson } from "../../../shared/wire.js";
+import type { ServicesClient } from "../../kms/services.js";
 import type { WantedBranchKey } from "./branch-key-record.js";
 import { typeOf } from "./branch-key-record.js";
 

@@ -1,7 +1,7 @@
 /** Keys from a seed: the same for everybody who has it, of their own for each KEM, with identifiers that epochs do not share. */
 import { hkdfSync } from "node:crypto";
 import { describe, expect, it } from "vitest";
-import { keysOfSeed } from "../../../enclave/channels/seed-keys.js";
+import { keysOfSeed } from "../../../enclave/sealing/seed-keys.js";
 import { toHex } from "../../../shared/bytes.js";
 import { deriveKeyPair } from "../../../shared/ohttp/key-configuration.js";
 import { KEM_P256_HKDF_SHA256, KEM_X25519_HKDF_SHA256 } from "../../../shared/ohttp/suites.js";

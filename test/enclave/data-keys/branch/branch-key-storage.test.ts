@@ -1,10 +1,10 @@
 /** What the enclave asks of its parent's key store, and what it takes for an answer. */
 import { describe, expect, it, onTestFinished } from "vitest";
-import { parentBranchKeyStorage } from "../../../enclave/data-keys/branch-key-storage.js";
-import { ServicesClient } from "../../../enclave/kms/services.js";
-import { ServiceError } from "../../../shared/errors.js";
-import type { ServiceAnswer } from "../services.js";
-import { fakeServices } from "../services.js";
+import { parentBranchKeyStorage } from "../../../../enclave/data-keys/branch/branch-key-storage.js";
+import { ServicesClient } from "../../../../enclave/kms/services.js";
+import { ServiceError } from "../../../../shared/errors.js";
+import type { ServiceAnswer } from "../../services.js";
+import { fakeServices } from "../../services.js";
 import { item, VERSION } from "./records.js";
 
 const ACTIVE = { branchKeyId: "a" };

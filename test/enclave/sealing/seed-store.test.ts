@@ -1,8 +1,8 @@
 /** The parent's store of seeds, as an enclave asks it: nothing that is not of its form comes through. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { SeedStore } from "../../../enclave/channels/seed-store.js";
 import { ServicesClient } from "../../../enclave/kms/services.js";
+import { SeedStore } from "../../../enclave/sealing/seed-store.js";
 import { ServiceError } from "../../../shared/errors.js";
 import type { SealingSeed } from "../../../shared/sealing-seed.js";
 import { fakeServices } from "../services.js";

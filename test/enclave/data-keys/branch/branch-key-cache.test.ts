@@ -1,8 +1,8 @@
 /** Branch keys in memory are overwritten when they leave, whatever the reason. */
 import { describe, expect, it } from "vitest";
-import { createBranchKeyCache } from "../../../enclave/data-keys/branch-key-cache.js";
-import { isAllZero } from "../../../shared/bytes.js";
-import { TestClock } from "../fakes.js";
+import { createBranchKeyCache } from "../../../../enclave/data-keys/branch/branch-key-cache.js";
+import { isAllZero } from "../../../../shared/bytes.js";
+import { TestClock } from "../../fakes.js";
 import { VERSION } from "./records.js";
 
 function setUp() {

@@ -1,6 +1,6 @@
 /** How new a tenant's active branch key was: remembered, so that an older one is noticed. */
 import { describe, expect, it } from "vitest";
-import { BranchKeyHistory } from "../../../enclave/data-keys/branch-key-history.js";
+import { BranchKeyHistory } from "../../../../enclave/data-keys/branch/branch-key-history.js";
 
 describe("BranchKeyHistory", () => {
   const at = (branchKeyId: string, createdAt: string) => ({ branchKeyId, createdAt });

@@ -6,11 +6,11 @@ import { encodeKeyConfigurations } from "../../../shared/ohttp/key-configuration
 import type { SealingSeed } from "../../../shared/sealing-seed.js";
 import { sealingSeed } from "../../../shared/sealing-seed.js";
 import { createNitroPki } from "../../../simulator/pki/nitro-pki.js";
+import type { MemberOptions } from "../channels/fleet-member.js";
+import { fleetMember } from "../channels/fleet-member.js";
+import { seedKms } from "../channels/seed-kms.js";
 import { START, TestClock } from "../fakes.js";
 import { testImage } from "../platform.js";
-import type { MemberOptions } from "./fleet-member.js";
-import { fleetMember } from "./fleet-member.js";
-import { seedKms } from "./seed-kms.js";
 
 const CREATED = START.getTime() + 250;
 

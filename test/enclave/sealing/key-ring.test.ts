@@ -1,6 +1,6 @@
 /** Key pairs by identifiers: what is published, what still opens, and that no identifier means two keys. */
 import { describe, expect, it } from "vitest";
-import { KeyRing, SEALING_KEMS } from "../../../enclave/channels/key-ring.js";
+import { KeyRing, SEALING_KEMS } from "../../../enclave/sealing/key-ring.js";
 import { generateKeyPair, parseKeyConfigurations } from "../../../shared/ohttp/key-configuration.js";
 import { TestClock } from "../fakes.js";
 

@@ -9,21 +9,21 @@
  * would encrypt as well as any other.
  */
 import { NodeBranchKeyMaterial } from "@aws-crypto/material-management";
-import { copyBytes, wipe } from "../../shared/bytes.js";
-import type { ErrorCode } from "../../shared/errors.js";
-import { ServiceError } from "../../shared/errors.js";
-import type { Clock } from "../clock.js";
-import { withinDeadline } from "../deadline.js";
-import { ExpiringCache } from "../expiring-cache.js";
-import { kmsErrorOf } from "../kms/kms-errors.js";
+import { copyBytes, wipe } from "../../../shared/bytes.js";
+import type { ErrorCode } from "../../../shared/errors.js";
+import { ServiceError } from "../../../shared/errors.js";
+import type { Clock } from "../../clock.js";
+import { withinDeadline } from "../../deadline.js";
+import { ExpiringCache } from "../../expiring-cache.js";
+import { kmsErrorOf } from "../../kms/kms-errors.js";
+import type { DataKeyKms } from "../source.js";
+import { Turns } from "../turns.js";
 import type { BranchKey } from "./branch-key-cache.js";
 import { createBranchKeyCache } from "./branch-key-cache.js";
 import { BranchKeyHistory } from "./branch-key-history.js";
 import type { KeyStoreBinding, UnverifiedBranchKeyRecord, WantedBranchKey } from "./branch-key-record.js";
 import { parseBranchKeyRecord } from "./branch-key-record.js";
 import type { BranchKeyStorage } from "./branch-key-storage.js";
-import type { DataKeyKms } from "./source.js";
-import { Turns } from "./turns.js";
 
 export interface BranchKeyLimits {
   readonly maxAgeSeconds: number;

@@ -8,9 +8,9 @@
  * prefix are in no context that a caller of the enclave chose (`assertNoBranchKeyContext`, messages/rules.ts).
  */
 import { z } from "zod";
-import { fromBase64 } from "../../shared/bytes.js";
-import { ServiceError } from "../../shared/errors.js";
-import { bytesOf } from "../../shared/wire.js";
+import { fromBase64 } from "../../../shared/bytes.js";
+import { ServiceError } from "../../../shared/errors.js";
+import { bytesOf } from "../../../shared/wire.js";
 
 /** Which record: `version` is a UUID, and left out for the active one. */
 export interface WantedBranchKey {

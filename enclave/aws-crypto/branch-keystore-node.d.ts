@@ -1,4 +1,4 @@
-/** The part of @aws-crypto/branch-keystore-node that is used here; see aws-crypto-client-node.d.ts for why it is written out. */
+/** The part of @aws-crypto/branch-keystore-node that is used here; see client-node.d.ts for why it is written out. */
 import type { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import type { KMSClient } from "@aws-sdk/client-kms";
 

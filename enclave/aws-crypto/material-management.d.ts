@@ -1,4 +1,4 @@
-/** The part of @aws-crypto/material-management that is used here; see aws-crypto-client-node.d.ts for why it is written out. */
+/** The part of @aws-crypto/material-management that is used here; see client-node.d.ts for why it is written out. */
 
 /** A plaintext branch key: a copy of what it is made of, which `zeroUnencryptedDataKey` overwrites. */
 export declare class NodeBranchKeyMaterial {

@@ -1,8 +1,8 @@
 /** Keys that a fleet shares: who makes an epoch and who follows, what is older than what was seen, and what happens when store or KMS is away. */
 import { describe, expect, it } from "vitest";
-import type { OpenedSeed } from "../../../enclave/channels/sealing-seeds.js";
-import { keysOfSeed } from "../../../enclave/channels/seed-keys.js";
-import { LOOK_AGAIN_MS, POLL_MS, SharedSealedKeys } from "../../../enclave/channels/shared-sealed-keys.js";
+import type { OpenedSeed } from "../../../enclave/sealing/sealing-seeds.js";
+import { keysOfSeed } from "../../../enclave/sealing/seed-keys.js";
+import { LOOK_AGAIN_MS, POLL_MS, SharedSealedKeys } from "../../../enclave/sealing/shared-sealed-keys.js";
 import { fromBase64, toBase64 } from "../../../shared/bytes.js";
 import type { ErrorCode } from "../../../shared/errors.js";
 import { ServiceError } from "../../../shared/errors.js";

@@ -1,11 +1,11 @@
 /** Opening, lending and keeping branch keys, between a key store that lies and a KMS that is told what to answer. */
 import { describe, expect, it } from "vitest";
-import type { BranchKeysOptions } from "../../../enclave/data-keys/branch-keys.js";
-import { BranchKeys } from "../../../enclave/data-keys/branch-keys.js";
-import { isAllZero } from "../../../shared/bytes.js";
-import type { ErrorCode } from "../../../shared/errors.js";
-import { ServiceError } from "../../../shared/errors.js";
-import { FOREIGN_KEY_ARN, KEY_ARN, settle, TestClock } from "../fakes.js";
+import type { BranchKeysOptions } from "../../../../enclave/data-keys/branch/branch-keys.js";
+import { BranchKeys } from "../../../../enclave/data-keys/branch/branch-keys.js";
+import { isAllZero } from "../../../../shared/bytes.js";
+import type { ErrorCode } from "../../../../shared/errors.js";
+import { ServiceError } from "../../../../shared/errors.js";
+import { FOREIGN_KEY_ARN, KEY_ARN, settle, TestClock } from "../../fakes.js";
 import { CREATED, FakeKeyStore, item, LATER, LOGICAL_NAME, NEXT_VERSION, VERSION } from "./records.js";
 
 const ACTIVE = { branchKeyId: "a" };

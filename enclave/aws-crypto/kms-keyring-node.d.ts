@@ -1,4 +1,4 @@
-/** The part of @aws-crypto/kms-keyring-node that is used here; see aws-crypto-client-node.d.ts for why it is written out. */
+/** The part of @aws-crypto/kms-keyring-node that is used here; see client-node.d.ts for why it is written out. */
 import type { BranchKeyStoreNode } from "@aws-crypto/branch-keystore-node";
 import type { KeyringNode } from "@aws-crypto/client-node";
 import type { NodeBranchKeyMaterial } from "@aws-crypto/material-management";
