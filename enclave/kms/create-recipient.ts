@@ -2,7 +2,7 @@
 import type { Nsm } from "../../shared/nsm.js";
 import type { Clock } from "../clock.js";
 import { systemClock } from "../clock.js";
-import { RECIPIENT_DEFAULTS } from "../configuration.js";
+import { RECIPIENT_DEFAULTS } from "../configuration/recipient.js";
 import { NsmClient } from "../nsm.js";
 import type { PinnedKeys } from "./pinned-keys.js";
 import type { Recipient, RecipientLimits } from "./recipient.js";

@@ -7,13 +7,18 @@
  */
 import { ServiceError } from "../../shared/errors.js";
 import { parseKeyArn } from "./key-arn.js";
-import type { PinnedKey } from "./pinned-keys.js";
 
 export interface Discovery {
   /** `aws`, `aws-cn` and so on. */
   readonly partition: string;
   /** Ids of accounts, 12 digits each; at least one. */
   readonly accounts: readonly string[];
+}
+
+/** A key that was found; no alias means it. */
+export interface DiscoveredKey {
+  readonly arn: string;
+  readonly aliases: readonly [];
 }
 
 /** @throws ServiceError ERR_CONFIGURATION when it names no account, or a part is malformed. */
@@ -27,7 +32,11 @@ export function assertDiscovery({ partition, accounts }: Discovery): void {
 }
 
 /** The key of that ARN if the discovery admits it in `region`. Whether there is such a key, KMS knows. */
-export function discoveredKey(arn: string, region: string, { partition, accounts }: Discovery): PinnedKey | undefined {
+export function discoveredKey(
+  arn: string,
+  region: string,
+  { partition, accounts }: Discovery,
+): DiscoveredKey | undefined {
   const key = parseKeyArn(arn);
   const isAdmitted = key?.partition === partition && key.region === region && accounts.includes(key.accountId);
   return isAdmitted ? { arn, aliases: [] } : undefined;

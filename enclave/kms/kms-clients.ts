@@ -1,19 +1,15 @@
 /**
- * The enclave's KMS clients: the SDK's own, attested, one for each Region and purpose, over the transport that the
- * configuration names.
+ * The enclave's KMS clients: the SDK's own, attested, one for each Region and purpose.
  */
-import { ServiceError } from "../../shared/errors.js";
 import type { Clock } from "../clock.js";
 import type { Configuration } from "../configuration.js";
 import type { Logger } from "../log.js";
 import type { CredentialsCache } from "./credentials.js";
-import { gatewayClients } from "./gateway-clients.js";
 import type { PinnedKeys } from "./pinned-keys.js";
 import type { Recipient } from "./recipient.js";
 import type { RegionState } from "./region-availability.js";
 import type { RegionalKms } from "./regional-kms.js";
 import type { ServicesClient } from "./services.js";
-import { tunnelClients } from "./tunnel-clients.js";
 
 /** Clients by what they are for. */
 export interface KmsClients {
@@ -47,22 +43,4 @@ export interface KmsClientsOptions {
   readonly log: Logger;
   /** Told the `Date` header of each answer that KMS itself gave (over the gateway the parent would be its source). */
   readonly onDate?: (date: string | undefined) => void;
-}
-
-/** @throws ServiceError ERR_CONFIGURATION when a tunnel is missing or superfluous. */
-export function createKmsClients(options: KmsClientsOptions): KmsClients {
-  assertTunnels(options);
-  return options.configuration.kms.transport === "tunnel" ? tunnelClients(options) : gatewayClients(options);
-}
-
-/** A tunnel that nobody uses is as likely a mistake as one that is missing. */
-function assertTunnels({ configuration: { regions }, regionTunnels = {} }: KmsClientsOptions): void {
-  const [, ...others] = regions;
-  const given = Object.keys(regionTunnels);
-  if (given.length === others.length && others.every((region) => given.includes(region))) return;
-  const expected = others.length === 0 ? "none" : others.join(", ");
-  throw new ServiceError(
-    "ERR_CONFIGURATION",
-    `tunnels to further Regions: expected those that kms.keys names in replicaRegions, ${expected}`,
-  );
 }

@@ -9,7 +9,7 @@ import {
 import { describe, expect, it, onTestFinished } from "vitest";
 import { systemClock } from "../../../enclave/clock.js";
 import { parseConfiguration } from "../../../enclave/configuration.js";
-import { createKmsClients } from "../../../enclave/kms/kms-clients.js";
+import { createKmsClients } from "../../../enclave/kms/create-kms-clients.js";
 import { ServicesClient } from "../../../enclave/kms/services.js";
 import { silentLogger } from "../../../enclave/log.js";
 import { toBase64, utf8 } from "../../../shared/bytes.js";
