@@ -31,8 +31,7 @@ export type ConfigurationDocument = z.infer<typeof schema>;
 
 export type AuthorizationConfiguration = ConfigurationDocument["authorization"];
 export type IssuerConfiguration = AuthorizationConfiguration["issuers"][number];
-export type MessagesConfiguration = ConfigurationDocument["messages"];
-export type DataKeysConfiguration = MessagesConfiguration["dataKeys"];
+export type DataKeysConfiguration = ConfigurationDocument["messages"]["dataKeys"];
 export type BudgetLimits = AuthorizationConfiguration["budgets"];
 export type TlsConfiguration = NonNullable<ConfigurationDocument["channels"]["tls"]>;
 
