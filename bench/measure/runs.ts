@@ -28,7 +28,7 @@ const BRANCH = { kind: "branchKeys", maxAgeSeconds: MAX_AGE_SECONDS, capacity: 1
 
 export const RUNS: readonly Run[] = [
   {
-    ...{ name: "none", kind: "none", context: "object", share: 1 },
+    ...{ name: "none", kind: "none", context: "object", share: 0.1 },
     title: "no caching",
     dataKeys: { kind: "perMessage" },
   },
