@@ -46,11 +46,16 @@ const providedCertificate = z.strictObject({
   certificate: z.literal("provided"),
   /** PEM, the end-entity certificate first. */
   chain: z.array(z.string()).min(1).max(8),
-  /** The private key (PKCS #8 DER), encrypted by AWS KMS under a key of `kms.keys`, with this encryption context. */
+  /**
+   * The private key (PKCS #8 DER), encrypted by AWS KMS under a key of `kms.keys`, with this encryption context. No caller's
+   * operation takes that context under that key: nothing else is to be bound to it.
+   */
   privateKey: z.strictObject({
     ciphertext: z.string(),
     keyId: z.string(),
-    encryptionContext: z.record(z.string(), z.string()),
+    encryptionContext: z
+      .record(z.string(), z.string())
+      .refine((pairs) => Object.keys(pairs).length > 0, "expected a context of its own, with one pair at least"),
   }),
   /** PEM of the CAs of which one must have issued it, and whatever renews it. */
   issuers: z.array(caCertificate).min(1).max(16),

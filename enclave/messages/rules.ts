@@ -22,7 +22,7 @@ export function chosenContext(encryptionContext: EncryptionContext): EncryptionC
   return chosen;
 }
 
-/** Returns when the caller may use `key`. @throws ServiceError ERR_NOT_AUTHORIZED. */
+/** Returns when the caller may use `key`. @throws ServiceError ERR_NOT_AUTHORIZED, ERR_ENCRYPTION_CONTEXT (of the enclave itself). */
 export type Authorize = (key: PinnedKey, encryptionContext: EncryptionContext) => void;
 
 /** Those keys of the configuration for which a message is. @throws ServiceError ERR_KMS_KEY: for none. */

@@ -9,6 +9,7 @@ import type { Configuration } from "../configuration.js";
 import type { Logger } from "../log.js";
 import type { Operation } from "./guard.js";
 import { Guard } from "./guard.js";
+import { OwnContexts } from "./own-contexts.js";
 
 export interface GuardContext {
   readonly operations: readonly Operation[];
@@ -22,7 +23,7 @@ export interface GuardContext {
  * @throws ServiceError ERR_CONFIGURATION: an enclave with such a configuration must not start.
  */
 export async function createGuard(
-  { authorization, channels }: Pick<Configuration, "authorization" | "channels">,
+  { authorization, channels, keys }: Pick<Configuration, "authorization" | "channels" | "keys">,
   { operations, time, clock, log }: GuardContext,
 ): Promise<Guard> {
   const nowMs = (): number => time.nowMs();
@@ -34,6 +35,7 @@ export async function createGuard(
     authenticator: await Authenticator.create(authorization, { windowSeconds, maxRemembered }, { now: nowMs, clock }),
     budgets: new Budgets(budgets, clock),
     decisions: new DecisionLog(loggable.encryptionContext),
+    ownContexts: new OwnContexts({ channels, keys }),
     ...{ nowMs, clock, log },
   });
 }

@@ -6,7 +6,6 @@ import { DecryptCommand } from "@aws-sdk/client-kms";
 import { ServiceError } from "../../shared/errors.js";
 import type { DecryptRequest } from "../../shared/wire.js";
 import { bytesOf } from "../../shared/wire.js";
-import { assertNoBranchKeyContext } from "../data-keys/branch/branch-key-record.js";
 import type { KmsHealth } from "../health.js";
 import type { KmsClients } from "../kms/kms-clients.js";
 import type { PinnedKeys } from "../kms/pinned-keys.js";
@@ -41,12 +40,11 @@ export class Decryption {
 
   /**
    * KMS Decrypt, with the key that was authorised, or its related key in another Region, and no other.
-   * @throws ServiceError ERR_ENCRYPTION_CONTEXT (of a branch key), ERR_GATEWAY_REFUSED, ERR_KMS_KEY, ERR_MESSAGE_MALFORMED.
+   * @throws ServiceError ERR_GATEWAY_REFUSED, ERR_KMS_KEY, ERR_MESSAGE_MALFORMED.
    */
   async ciphertext(request: DecryptRequest, call: Call): Promise<Decrypted> {
     const { kms, keys, health } = this.#options;
     const { encryptionContext = {}, encryptionAlgorithm } = request;
-    assertNoBranchKeyContext(encryptionContext);
     const key = keys.resolveOrOnly(request.keyId);
     const CiphertextBlob = bytesOf(request.ciphertext);
     call.authorize({ key, encryptionContext, bytes: CiphertextBlob.length });

@@ -1,8 +1,8 @@
 /**
  * What stands before every operation, on every channel and in this order: who asks (token, proof of possession), how much
  * they may ask (budget), whether proof or request is a repetition; then the body is read, and the operation asks for each
- * key that it is about to use whether this caller may (DESIGN decision 4). An operation gets a `Call` from here and cannot
- * be reached without one.
+ * key that it is about to use whether this caller may (DESIGN decision 4), which nobody may with a context of the enclave's
+ * own. An operation gets a `Call` from here and cannot be reached without one.
  */
 
 import { wipe } from "../../shared/bytes.js";
@@ -15,6 +15,7 @@ import type { Principal } from "../authorization/principal.js";
 import type { Clock } from "../clock.js";
 import type { PinnedKey } from "../kms/pinned-keys.js";
 import type { Logger } from "../log.js";
+import type { OwnContexts } from "./own-contexts.js";
 import type { Route, RoutedAnswer, RoutedRequest } from "./route.js";
 import { JSON_TYPE } from "./route.js";
 
@@ -33,7 +34,10 @@ export interface Call {
   /** Alike for callers whom the policies cannot tell apart. */
   readonly principalClass: string;
   readonly signal: AbortSignal;
-  /** Returns when the policies permit it; the decision is logged either way. @throws ServiceError ERR_NOT_AUTHORIZED. */
+  /**
+   * Returns when the context is not one of the enclave's own and the policies permit it; their decision is logged either way.
+   * @throws ServiceError ERR_ENCRYPTION_CONTEXT, ERR_NOT_AUTHORIZED.
+   */
   authorize(intent: Intent): void;
 }
 
@@ -42,6 +46,7 @@ export interface GuardOptions {
   readonly budgets: Budgets;
   readonly policies: Pick<AuthorizationPolicy, "decide" | "classOf">;
   readonly decisions: DecisionLog;
+  readonly ownContexts: OwnContexts;
   readonly log: Logger;
   /** The enclave's own time, in milliseconds since 1970. */
   readonly nowMs: () => number;
@@ -137,7 +142,8 @@ export class Guard {
   }
 
   #authorize(action: string, { channel, requestId }: RoutedRequest, principal: Principal, intent: Intent): void {
-    const { policies, decisions, nowMs, log } = this.#options;
+    const { ownContexts, policies, decisions, nowMs, log } = this.#options;
+    ownContexts.assertCallersContext(intent);
     const question = { principal, action, channel, now: new Date(nowMs()), ...intent };
     const decision = policies.decide(question);
     log.info({ requestId, ...decisions.fieldsOf(question, decision) }, "decided");

@@ -16,7 +16,6 @@ import {
   parseJson,
   randomRequest,
 } from "../../shared/wire.js";
-import { assertNoBranchKeyContext } from "../data-keys/branch/branch-key-record.js";
 import type { Decryption, DecryptionOptions } from "./decryption.js";
 import type { Call, Operation } from "./guard.js";
 import type { RoutedAnswer } from "./route.js";
@@ -71,11 +70,10 @@ const DATA_KEY_BYTES = { AES_128: 16, AES_256: 32 } as const;
 
 /**
  * KMS GenerateDataKey. The answer names the key of the own Region, which opens it, whichever related key made it.
- * @throws ServiceError ERR_ENCRYPTION_CONTEXT (of a branch key) and those of the call.
+ * @throws ServiceError those of `Call.authorize` and of the call.
  */
 async function dataKey({ kms, keys, health }: OperationsOptions, request: DataKeyRequest, call: Call) {
   const { keySpec: KeySpec, encryptionContext: context = {} } = request;
-  assertNoBranchKeyContext(context);
   const key = keys.resolve(request.keyId);
   call.authorize({ key, encryptionContext: context, bytes: DATA_KEY_BYTES[KeySpec] });
   const regional = kms.operations();

@@ -8,7 +8,8 @@
  *     open it (PITFALLS 1, 5). So the record carries a document of the maker's NSM, verified under the root of this enclave's own, with
  *     the registers of this fleet, and a `user_data` that binds the ciphertext and the public keys derived from it;
  *   - the seed of enclaves with other measurements, which the key policy may let in too (an upgrade): the same registers.
- * Which epoch is to be used is not decided here (shared-sealed-keys.ts).
+ * Which epoch is to be used is not decided here (shared-sealed-keys.ts). What a caller may do: his operations take no context
+ * of a seed (operations/own-contexts.ts), or the enclave would open seeds for him.
  */
 import { DecryptCommand, GenerateDataKeyCommand, KMSServiceException } from "@aws-sdk/client-kms";
 import { parseAttestationDocument } from "../../shared/attestation/document.js";
@@ -49,6 +50,10 @@ const LABEL = utf8("nitro-decrypt/sealing-seed/v1\0");
 const VERSION = 1;
 /** Between the time in a record and that of the document beside it: one call to KMS. */
 const MAX_MAKING_MS = 120_000;
+
+/** Whether `encryptionContext` is that of a seed, of whichever fleet. */
+export const isSealingSeedContext = (encryptionContext: Readonly<Record<string, string>>): boolean =>
+  Object.hasOwn(encryptionContext, "purpose") && encryptionContext.purpose === PURPOSE;
 
 const notOfFleet = (message: string, cause?: unknown): ServiceError =>
   new ServiceError("ERR_SEALING_SEED", message, { cause });

@@ -26,7 +26,7 @@ const GENERATED = { certificate: "generated" };
 const PROVIDED = {
   certificate: "provided",
   chain: [ROOT],
-  privateKey: { ciphertext: "AAAA", keyId: KEY_ARN, encryptionContext: {} },
+  privateKey: { ciphertext: "AAAA", keyId: KEY_ARN, encryptionContext: { purpose: "tls" } },
   issuers: [ROOT],
 };
 
@@ -232,6 +232,11 @@ describe("parseConfiguration", () => {
       "a private key under a KMS key of somebody else",
       withTls({ ...PROVIDED, privateKey: { ...PROVIDED.privateKey, keyId: OTHER_KEY_ARN } }),
       "channels.tls.privateKey.keyId: expected a key of kms.keys",
+    ],
+    [
+      "a private key with no context of its own",
+      withTls({ ...PROVIDED, privateKey: { ...PROVIDED.privateKey, encryptionContext: {} } }),
+      "channels.tls.privateKey.encryptionContext: expected a context of its own",
     ],
     [
       "a private key over the gateway",

@@ -5,7 +5,7 @@
  *
  * Refused: hierarchy versions but 1, beacon keys, attributes that are neither of the format nor custom pairs, another
  * identifier, version or KMS key than wanted, and records without the custom pair that names their tenant: names with its
- * prefix are in no context that a caller of the enclave chose (`assertNoBranchKeyContext`, messages/rules.ts).
+ * prefix are in no context that a caller of the enclave chose (operations/own-contexts.ts, messages/rules.ts).
  */
 import { z } from "zod";
 import { fromBase64 } from "../../../shared/bytes.js";
@@ -54,16 +54,9 @@ const UUID_V4 = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f
 /** ISO 8601 in UTC; the SDKs write fractions of a second in different lengths. */
 const CREATE_TIME = /^(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})(?:\.(\d{1,9}))?Z$/;
 
-/**
- * Returns when `encryptionContext`, which a caller chose for a call to KMS whose plaintext he gets, is not one of a branch
- * key's record. Otherwise he could have the enclave open branch keys for him, or make one that he knows (PITFALLS 3).
- * @throws ServiceError ERR_ENCRYPTION_CONTEXT
- */
-export function assertNoBranchKeyContext(encryptionContext: Readonly<Record<string, string>>): void {
-  const names = Object.keys(encryptionContext);
-  if (!names.some((name) => name === ID_NAME || name.startsWith(CUSTOM_PREFIX))) return;
-  throw new ServiceError("ERR_ENCRYPTION_CONTEXT", "expected a context that is not of a branch key's record");
-}
+/** Whether `encryptionContext` is one of a branch key's record, or has a pair that only records have. */
+export const isBranchKeyContext = (encryptionContext: Readonly<Record<string, string>>): boolean =>
+  Object.keys(encryptionContext).some((name) => name === ID_NAME || name.startsWith(CUSTOM_PREFIX));
 
 /** Whether `text` is the UUID of a version, in the form in which the SDKs write it. */
 export const isBranchKeyVersion = (text: string): boolean => UUID_V4.test(text);

@@ -5,9 +5,10 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vites
 import { createEnclave } from "../../../enclave/index.js";
 import { toBase64, utf8 } from "../../../shared/bytes.js";
 import { exampleImage } from "../../../simulator/index.js";
+import { TENANT_POLICIES } from "../../support/authorization.js";
 import { settle, TestClock } from "../fakes.js";
 import type { Kms, Stack } from "../stack.js";
-import { CONTEXT, configurationOf, startKmsForTest, startStack } from "../stack.js";
+import { ALIAS, CONTEXT, configurationOf, startKmsForTest, startStack } from "../stack.js";
 import type { Issued } from "./web-pki.js";
 import { DAY, issueCa, issueServer } from "./web-pki.js";
 
@@ -54,6 +55,24 @@ async function certificateSeen({ tlsAddress }: Stack): Promise<string | undefine
 const health = async (stack: Stack) => (await stack.json("GET", "/healthz")).body.tls;
 
 describe("a provided certificate", () => {
+  it("has a private key that no caller can have opened, though the policies permit him its tenant", async () => {
+    const tls = await provided();
+    const stack = await startStack(kms, { tls, authorization: { policies: TENANT_POLICIES } });
+    const { ciphertext } = tls.privateKey;
+    const reordered = Object.fromEntries(Object.entries(TLS_CONTEXT).reverse());
+    for (const encryptionContext of [TLS_CONTEXT, reordered]) {
+      for (const keyId of [undefined, ALIAS]) {
+        const answer = await stack.json("POST", "/v1/decrypt", { ciphertext, encryptionContext, keyId });
+        expect(answer).toMatchObject({ status: 403, body: { code: "ERR_ENCRYPTION_CONTEXT" } });
+      }
+    }
+    const encryptionContext = { ...TLS_CONTEXT, more: "" };
+    const own = toBase64(await kms.encrypt(utf8("of a caller"), encryptionContext));
+    expect(await stack.json("POST", "/v1/decrypt", { ciphertext: own, encryptionContext })).toMatchObject({
+      status: 200,
+    });
+  });
+
   it("is served once KMS has released its key, under a name that ordinary clients verify", async () => {
     const stack = await startStack(kms, { tls: await provided() });
     await expect.poll(() => certificateSeen(stack), { timeout: 10_000 }).toBe(server.pem.trim());

@@ -7,6 +7,7 @@ import type { Principal } from "../../../enclave/authorization/principal.js";
 import type { BudgetLimits } from "../../../enclave/configuration.js";
 import type { Call, Operation } from "../../../enclave/operations/guard.js";
 import { Guard, STREAM_TYPE } from "../../../enclave/operations/guard.js";
+import { OwnContexts } from "../../../enclave/operations/own-contexts.js";
 import type { RoutedAnswer, RoutedRequest } from "../../../enclave/operations/route.js";
 import { jsonAnswer } from "../../../enclave/operations/route.js";
 import { concatBytes, utf8 } from "../../../shared/bytes.js";
@@ -60,6 +61,7 @@ function setUp({ authenticate, proof, decision = ALLOWED, limits, run, runStream
       },
     },
     decisions: new DecisionLog([]),
+    ownContexts: new OwnContexts({ channels: {}, keys: KEYS }),
     ...{ log, clock, nowMs: () => START.getTime() },
   });
   const operation: Operation = {
@@ -197,6 +199,17 @@ describe("the order", () => {
 });
 
 describe("decisions", () => {
+  it("are not asked for about a context of the enclave's own, which is refused", async () => {
+    const run = async (_: Uint8Array, call: Call) => {
+      call.authorize({ ...INTENT, encryptionContext: { "branch-key-id": "a" } });
+      return jsonAnswer({});
+    };
+    const { serve, steps } = setUp({ run });
+    await expect(serve()).rejects.toThrowCode("ERR_ENCRYPTION_CONTEXT");
+    expect(steps).toContain("operation");
+    expect(steps).not.toContain("decision");
+  });
+
   it("are asked for with who, what, on which key, how and when", async () => {
     const asked: unknown[] = [];
     const { clock, log } = setUp();
@@ -211,6 +224,7 @@ describe("decisions", () => {
         },
       },
       decisions: new DecisionLog([]),
+      ownContexts: new OwnContexts({ channels: {}, keys: KEYS }),
       ...{ log, clock, nowMs: () => START.getTime() + 5 },
     });
     const run = async (_: Uint8Array, call: Call) => {
