@@ -32,7 +32,7 @@ const RELAYED: readonly RelayedRoute[] = [
   { ...MESSAGE, path: "/v1/messages/decrypt", idempotent: true },
   { ...MESSAGE, path: "/v1/messages/encrypt", idempotent: true },
   { ...MESSAGE, path: "/v1/messages/re-encrypt", idempotent: true },
-  { ...SMALL, path: "/v1/caches/wipe", idempotent: true },
+  { ...SMALL, path: "/v1/caches/wipe", idempotent: false },
   { ...MESSAGE, path: "/v1/functions/:name", idempotent: false },
 ];
 

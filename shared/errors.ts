@@ -65,7 +65,10 @@ export const ERRORS = {
   ERR_BRANCH_KEY: { status: 403, title: "the key store has no such branch key, or not in the form that counts" },
   ERR_KEY_STORE: { status: 503, title: "the store of branch keys cannot be reached, or does not answer as it should" },
   ERR_ROLLBACK: { status: 409, title: "older state than one that was seen before" },
-  ERR_ENCRYPTION_CONTEXT: { status: 403, title: "the encryption context of the message lacks what the caller expects" },
+  ERR_ENCRYPTION_CONTEXT: {
+    status: 403,
+    title: "the encryption context lacks a pair that is required, or is not one for callers",
+  },
   ERR_GATEWAY_REFUSED: { status: 403, title: "the gateway transport does not carry this operation" },
   ERR_SEALING_SEED: { status: 503, title: "the sealing seed of the fleet cannot be had, or is not one of this fleet" },
   ERR_CHANNEL_CLOSED: { status: 403, title: "the configuration keeps this channel closed" },

@@ -51,7 +51,7 @@ const discovery = z.strictObject({
 });
 
 export const messages = z.strictObject({
-  /** Pairs that the context of every message must have, made or opened. */
+  /** Pairs that the context of every message must have, made or opened, with a value. */
   requiredPairs: z.array(pairName).max(32).default([]),
   /** The pair whose value is the tenant. Where data keys are kept in memory, every message must have it. */
   tenantPair: pairName.default("tenant"),

@@ -85,7 +85,7 @@ export class CachedDataKeys implements DataKeySource {
   #manager(use: DataKeyUse): NodeMaterialsManager {
     const { maxAgeSeconds, maxBytes, maxMessages } = this.#limits;
     return new NodeCachingMaterialsManager({
-      cache: this.#cache,
+      cache: this.#cache.forRequest(),
       backingMaterials: {
         getEncryptionMaterials: (request) => this.#source.encryptMaterials(request, use),
         decryptMaterials: (request) => this.#source.decryptMaterials(request, use),

@@ -31,13 +31,15 @@ const overwrite = <M extends Material>({ material }: Kept<M>): void => void mate
 /** The manager hands out a copy of what it puts here, which it makes as soon as this returns. */
 const overwriteSoon = (material: Material): void => queueMicrotask(() => void material.zeroUnencryptedDataKey());
 
-export class MaterialsCache implements CryptographicMaterialsCache {
+export class MaterialsCache {
+  readonly #options: MaterialsCacheOptions;
   readonly #encryption: ExpiringCache<Kept<NodeEncryptionMaterial>>;
   readonly #decryption: ExpiringCache<Kept<NodeDecryptionMaterial>>;
   #closed = false;
 
   /** @param options capacity: entries of either kind. */
   constructor(options: MaterialsCacheOptions) {
+    this.#options = options;
     this.#encryption = new ExpiringCache({ ...options, dispose: overwrite });
     this.#decryption = new ExpiringCache({ ...options, dispose: overwrite });
   }
@@ -47,33 +49,25 @@ export class MaterialsCache implements CryptographicMaterialsCache {
     return this.#encryption.size + this.#decryption.size;
   }
 
-  putEncryptionMaterial(key: string, material: NodeEncryptionMaterial, plaintextLength: number): void {
-    if (this.#closed) overwriteSoon(material);
-    else this.#encryption.set(key, { material, messages: 1, bytes: plaintextLength });
-  }
-
-  putDecryptionMaterial(key: string, material: NodeDecryptionMaterial): void {
-    if (this.#closed) overwriteSoon(material);
-    else this.#decryption.set(key, { material, messages: 0, bytes: 0 });
-  }
-
-  /** Counts the message that asks: the manager compares the counts with its limits, and asks for another key beyond them. */
-  getEncryptionMaterial(key: string, plaintextLength: number): CacheEntry<NodeEncryptionMaterial> | false {
-    const kept = this.#encryption.get(key);
-    if (kept === undefined) return false;
-    kept.messages += 1;
-    kept.bytes += plaintextLength;
-    return entryOf(kept);
-  }
-
-  getDecryptionMaterial(key: string): CacheEntry<NodeDecryptionMaterial> | false {
-    const kept = this.#decryption.get(key);
-    return kept !== undefined && entryOf(kept);
-  }
-
-  del(key: string): void {
-    this.#encryption.delete(key);
-    this.#decryption.delete(key);
+  /**
+   * The cache for one request that begins now. What it puts is as old as the request: KMS decided at some time after it was
+   * asked, and whoever carries the answer may hold it back.
+   */
+  forRequest(): CryptographicMaterialsCache {
+    const { clock, maxAgeMs } = this.#options;
+    const untilMs = clock.monotonicMs() + maxAgeMs;
+    const leftMs = (): number => (this.#closed ? 0 : untilMs - clock.monotonicMs());
+    return {
+      putEncryptionMaterial: (key, material, bytes) =>
+        put(this.#encryption, { key, material, messages: 1, bytes }, leftMs()),
+      putDecryptionMaterial: (key, material) =>
+        put(this.#decryption, { key, material, messages: 0, bytes: 0 }, leftMs()),
+      getEncryptionMaterial: (key, bytes) => this.#counting(key, bytes),
+      getDecryptionMaterial: (key) => found(this.#decryption.get(key)),
+      del: (key) => this.#delete(key),
+      putBranchKeyMaterial: noBranchKeys,
+      getBranchKeyMaterial: noBranchKeys,
+    };
   }
 
   /** Overwrites all data keys. What was asked for before, and comes only now, is not kept any more. */
@@ -83,14 +77,37 @@ export class MaterialsCache implements CryptographicMaterialsCache {
     this.#decryption.clear();
   }
 
-  putBranchKeyMaterial(): never {
-    throw new TypeError("MaterialsCache: keeps no branch keys");
+  /** Counts the message that asks: the manager compares the counts with its limits, and asks for another key beyond them. */
+  #counting(key: string, bytes: number): CacheEntry<NodeEncryptionMaterial> | false {
+    const kept = this.#encryption.get(key);
+    if (kept !== undefined) {
+      kept.messages += 1;
+      kept.bytes += bytes;
+    }
+    return found(kept);
   }
 
-  getBranchKeyMaterial(): false {
-    return false;
+  #delete(key: string): void {
+    this.#encryption.delete(key);
+    this.#decryption.delete(key);
   }
 }
+
+const noBranchKeys = (): never => {
+  throw new TypeError("MaterialsCache: keeps no branch keys");
+};
+
+function put<M extends Material>(
+  cache: ExpiringCache<Kept<M>>,
+  { key, ...kept }: Kept<M> & { readonly key: string },
+  leftMs: number,
+): void {
+  if (leftMs <= 0) overwriteSoon(kept.material);
+  else cache.set(key, kept, leftMs);
+}
+
+const found = <M extends Material>(kept: Kept<M> | undefined): CacheEntry<M> | false =>
+  kept !== undefined && entryOf(kept);
 
 /** What was found is young enough by the monotonic clock: the manager's own question, by the wall clock, is answered so. */
 const entryOf = <M extends Material>({ material, messages, bytes }: Kept<M>): CacheEntry<M> => ({

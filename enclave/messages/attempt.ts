@@ -66,7 +66,10 @@ export class Attempt {
   openingFailure(): unknown {
     if (this.#failure !== undefined) return this.#failure;
     if (!this.headerParsed) {
-      return new ServiceError("ERR_MESSAGE_MALFORMED", "expected an AWS Encryption SDK message with key commitment");
+      return new ServiceError(
+        "ERR_MESSAGE_MALFORMED",
+        "expected an AWS Encryption SDK message with key commitment and no more data keys than are allowed",
+      );
     }
     return new ServiceError("ERR_DECRYPTION_FAILED", "decryption failed");
   }

@@ -1,12 +1,13 @@
 /**
  * The SDK's stream that makes a message. It is never destroyed: the two streams within it are joined in a way that throws
  * where nobody can catch it when one of them closes early, and an enclave that a client could end so would serve nobody
- * (readable-stream, `pipeline` without a callback). Whatever happens it is brought to its end, at which it overwrites its
- * data key; what it makes after a failure goes nowhere.
+ * (readable-stream, `pipeline` without a callback). Whatever happens it is brought to its end; what it makes after a failure
+ * goes nowhere. Its data key is left to the garbage collector: the SDK overwrites it only in streams that are destroyed.
  */
 import { once } from "node:events";
 import type { Duplex } from "node:stream";
 import { addAbortSignal, PassThrough } from "node:stream";
+import { finished } from "node:stream/promises";
 import type { MessageHeader } from "@aws-crypto/client-node";
 import type { Transformed, TransformOptions } from "./streams.js";
 import { failureOf, ignored, partsOf } from "./streams.js";
@@ -22,7 +23,8 @@ export async function made(
   if (options.signal) addAbortSignal(options.signal, output);
   const header = new Promise<MessageHeader>((resolve) => void stream.once("MessageHeader", resolve));
   stream.on("error", (error) => output.destroy(error));
-  const closed = once(output, "close").then(() => stream.unpipe(output).resume());
+  const ended = finished(output).catch(ignored); // with an error or without: nothing more is taken
+  const closed = ended.then(() => stream.unpipe(output).resume());
   stream.pipe(output);
   feed(plaintext, stream, { output, closed }).catch(ignored); // `output` has the error
   try {

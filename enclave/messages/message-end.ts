@@ -21,7 +21,7 @@ const LAST_FRAME = 0xffff_ffff;
 const [MESSAGE_ID_BYTES, COMMITMENT_BYTES, IV_BYTES, TAG_BYTES] = [32, 32, 12, 16];
 
 /** What a step has read is good until the next one. */
-function* layout(): Generator<Step, void, DataView> {
+function* layout(maxPartBytes: number): Generator<Step, void, DataView> {
   const start = yield read(3);
   const [version, suite] = [start.getUint8(0), start.getUint16(1)];
   if (version !== VERSION) {
@@ -35,7 +35,7 @@ function* layout(): Generator<Step, void, DataView> {
   const content = yield read(5);
   const [isFramed, frameLength] = [content.getUint8(0) === FRAMED, content.getUint32(1)];
   yield skip(COMMITMENT_BYTES + TAG_BYTES);
-  yield* isFramed ? frames(frameLength) : unframed();
+  yield* isFramed ? frames(bounded(frameLength, maxPartBytes)) : unframed(maxPartBytes);
   if (suite === SIGNED_SUITE) yield* block();
 }
 
@@ -49,21 +49,36 @@ function* frames(frameLength: number): Generator<Step, void, DataView> {
   yield skip((yield read(4)).getUint32(0) + TAG_BYTES);
 }
 
-function* unframed(): Generator<Step, void, DataView> {
+function* unframed(maxPartBytes: number): Generator<Step, void, DataView> {
   yield skip(IV_BYTES);
-  yield skip(Number((yield read(8)).getBigUint64(0)) + TAG_BYTES);
+  yield skip(bounded(Number((yield read(8)).getBigUint64(0)), maxPartBytes) + TAG_BYTES);
+}
+
+function bounded(bytes: number, maxPartBytes: number): number {
+  if (bytes <= maxPartBytes) return bytes;
+  throw new ServiceError("ERR_MESSAGE_TOO_LARGE", `expected frames of at most ${maxPartBytes} bytes in a stream`);
 }
 
 /** Follows one message to its end. */
 export class MessageEnd {
-  readonly #layout = layout();
+  readonly #layout: ReturnType<typeof layout>;
   /** Bytes for the layout, of which `#held` are there. */
   readonly #bytes = new Uint8Array(8);
   #held = 0;
-  #step: Step | undefined = this.#layout.next().value || undefined;
-  #left = this.#step?.bytes ?? 0;
+  #step: Step | undefined;
+  #left: number;
 
-  /** Takes the next bytes. @throws ServiceError ERR_MESSAGE_MALFORMED when there are more than the message has. */
+  /** @param maxPartBytes what is authenticated at once, a frame or the contents of an unframed message, may be so long. */
+  constructor(maxPartBytes = Number.POSITIVE_INFINITY) {
+    this.#layout = layout(maxPartBytes);
+    this.#step = this.#layout.next().value || undefined;
+    this.#left = this.#step?.bytes ?? 0;
+  }
+
+  /**
+   * Takes the next bytes.
+   * @throws ServiceError ERR_MESSAGE_MALFORMED when there are more than the message has, ERR_MESSAGE_TOO_LARGE (a part of it).
+   */
   take(part: Uint8Array): void {
     for (let at = 0; at < part.length; ) {
       if (this.#step === undefined)
@@ -86,8 +101,8 @@ export class MessageEnd {
 }
 
 /** `message`, of which nothing is passed on that follows its end. @throws ServiceError as `MessageEnd.take`. */
-export async function* toItsEnd(message: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  const end = new MessageEnd();
+export async function* toItsEnd(message: AsyncIterable<Uint8Array>, maxPartBytes: number): AsyncGenerator<Uint8Array> {
+  const end = new MessageEnd(maxPartBytes);
   for await (const part of message) {
     end.take(part);
     yield part;

@@ -121,13 +121,13 @@ export class Messages {
   /**
    * Begins to open a message of any size. On return its header has been authenticated; nothing more is read of `message`
    * than is taken of the plaintext, and a frame or so.
-   * @throws ServiceError as `open`; so does the plaintext, which also refuses frames over 1 MiB (ERR_DECRYPTION_FAILED).
+   * @throws ServiceError as `open`, and ERR_MESSAGE_TOO_LARGE for frames over 1 MiB; so does the plaintext.
    */
   async openStream(message: AsyncIterable<Uint8Array>, options: OpenMessageOptions): Promise<OpeningMessage> {
     const attempt = new Attempt(this.#options.kms(options.signal));
     const opening = this.#sdk.decryptStream(this.#opening(attempt, options), { maxBodySize: MAX_FRAME_BYTES });
     const failure = (): unknown => attempt.openingFailure();
-    const source = inGrowingParts(watched(toItsEnd(message), attempt), attempt);
+    const source = inGrowingParts(watched(toItsEnd(message, MAX_FRAME_BYTES), attempt), attempt);
     const { encryptionContext, output } = await opened(source, opening, { failure, signal: options.signal });
     return { encryptionContext, plaintext: output };
   }

@@ -72,9 +72,12 @@ export function assertContext(
   if (!Object.entries(expected).every(has)) {
     throw new ServiceError("ERR_ENCRYPTION_CONTEXT", "expected every given pair in the message's encryption context");
   }
-  const missing = required.find((name) => !Object.hasOwn(encryptionContext, name));
+  const missing = required.find((name) => !Object.hasOwn(encryptionContext, name) || encryptionContext[name] === "");
   if (missing === undefined) return;
-  throw new ServiceError("ERR_ENCRYPTION_CONTEXT", `expected the pair "${missing}", which the configuration requires`);
+  throw new ServiceError(
+    "ERR_ENCRYPTION_CONTEXT",
+    `expected the pair "${missing}" with a value, as the configuration requires`,
+  );
 }
 
 /** @throws ServiceError ERR_MESSAGE_MALFORMED when a new message cannot have this context. */

@@ -80,9 +80,18 @@ describe("the end of a message", () => {
     })();
     const received: Uint8Array[] = [];
     const reading = (async () => {
-      for await (const part of toItsEnd(endless)) received.push(part);
+      for await (const part of toItsEnd(endless, 1024)) received.push(part);
     })();
     await expect(reading).rejects.toThrowCode("ERR_MESSAGE_MALFORMED");
     expect([received, sent]).toEqual([[MESSAGES.unsigned], 0]);
+  });
+
+  it.each<[string, number]>([
+    ["unsigned", 63],
+    ["unframed", 49],
+  ])("pitfall 15: is not waited for where a part of it is longer than allowed: %s", (name, max) => {
+    const message = MESSAGES[name as keyof typeof MESSAGES];
+    expect(() => new MessageEnd(max + 1).take(message)).not.toThrow();
+    expect(() => new MessageEnd(max).take(message)).toThrowCode("ERR_MESSAGE_TOO_LARGE");
   });
 });

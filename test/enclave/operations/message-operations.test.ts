@@ -284,8 +284,9 @@ describe("required pairs", () => {
     });
     expect(calls).toEqual([]);
     expect(await ask(stack, DECRYPT, { body: { message: toBase64(complete) } })).toMatchObject({ status: 200 });
-    const made = toMake({ encryptionContext: { ...CONTEXT, record: "" } });
-    expect(await ask(stack, ENCRYPT, { body: made })).toMatchObject({ status: 200 });
+    const withValue = (record: string) => ({ body: toMake({ encryptionContext: { ...CONTEXT, record } }) });
+    expect(await ask(stack, ENCRYPT, withValue("0"))).toMatchObject({ status: 200 });
+    expect(await ask(stack, ENCRYPT, withValue(""))).toMatchObject(refused(403, "ERR_ENCRYPTION_CONTEXT"));
   });
 });
 

@@ -208,4 +208,20 @@ describe("the seed", () => {
     });
     await expect(roleClient().send(command)).rejects.toMatchObject({ name: "AccessDeniedException" });
   });
+
+  it("is opened for no caller, though the policies permit him its key", async () => {
+    const { one, configuration, servicesAddress } = await fleet();
+    const { identity, record } = await recordOf(one, servicesAddress);
+    const { fleet: name, measurement } = identity;
+    const { ciphertext, created, epoch } = record;
+    const purpose = "nitro-decrypt sealing identity";
+    const encryptionContext = { purpose, fleet: name, measurement, epoch: String(epoch), created };
+    const ask = (path: string, body: object) => callSealed(one, { path, body, configuration, fields: fieldsOf() });
+    const refused = { status: 403, body: { code: "ERR_ENCRYPTION_CONTEXT" } };
+    expect(await ask("/v1/decrypt", { ciphertext, keyId: seedKeyArn, encryptionContext })).toMatchObject(refused);
+    const another = { keyId: seedKeyArn, keySpec: "AES_256", encryptionContext };
+    expect(await ask("/v1/data-keys", another)).toMatchObject(refused);
+    const message = { plaintext: "", keyIds: [seedKeyArn], encryptionContext };
+    expect(await ask("/v1/messages/encrypt", message)).toMatchObject(refused);
+  });
 });
