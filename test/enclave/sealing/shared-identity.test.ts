@@ -9,7 +9,7 @@ import { PinnedKeys } from "../../../enclave/kms/pinned-keys.js";
 import { NsmClient } from "../../../enclave/nsm.js";
 import { fleetIdentityOf } from "../../../enclave/sealing/fleet-identity.js";
 import { SealingSeeds } from "../../../enclave/sealing/sealing-seeds.js";
-import { utf8 } from "../../../shared/bytes.js";
+import { toBase64, utf8 } from "../../../shared/bytes.js";
 import { sealingSeeds } from "../../../shared/sealing-seed.js";
 import { bytesOf } from "../../../shared/wire.js";
 import type { EnclaveImage } from "../../../simulator/image.js";
@@ -71,9 +71,10 @@ async function member(services: string, shared: object | null = { keyId: seedKey
     ...{ nsm: booted.nsm, services },
     configuration: { channels: { sealed: shared === null ? {} : { shared } } },
     kms: { keys: [{ arn: keyArn }, { arn: seedKeyArn }] },
-    authorization: { schema: schemaFor({ keyless: FUNCTIONS }) },
+    authorization: { schema: schemaFor({ keyless: FUNCTIONS, keyed: ["functions/show"] }) },
     functions: [
       defineFunction({ ...common, name: "pay", plaintext: "none", run }),
+      defineFunction({ ...common, name: "show", idempotent: true, run: ({ plaintext }) => toBase64(plaintext) }),
       defineFunction({ ...common, name: "note", plaintext: "none", idempotent: true, run }),
     ],
   });
@@ -173,6 +174,28 @@ describe("the seed", () => {
     if (record === undefined) throw new TypeError("expected the fleet's seed in the store");
     return { identity, record };
   }
+
+  it.each(["decrypt", "data-keys", "messages/encrypt", "functions/show"])(
+    "is opened, or made, for no caller of %s, though the policies permit him everything",
+    async (operation) => {
+      const { one, configuration, servicesAddress } = await fleet();
+      const { identity, record } = await recordOf(one, servicesAddress);
+      const { ciphertext, epoch, created } = record;
+      const encryptionContext = {
+        purpose: "nitro-decrypt sealing identity",
+        ...{ fleet: identity.fleet, measurement: identity.measurement, epoch: String(epoch), created },
+      };
+      const bodies: Readonly<Record<string, object>> = {
+        decrypt: { ciphertext, keyId: seedKeyArn },
+        "data-keys": { keySpec: "AES_256", keyId: seedKeyArn },
+        "messages/encrypt": { plaintext: "AAAA", keyIds: [seedKeyArn] },
+        "functions/show": { ciphertext, keyId: seedKeyArn, input: {} },
+      };
+      const body = { ...bodies[operation], encryptionContext };
+      const answer = await callSealed(one, { path: `/v1/${operation}`, body, fields: fieldsOf(), configuration });
+      expect(answer).toMatchObject({ sealed: true, status: 403, body: { code: "ERR_ENCRYPTION_CONTEXT" } });
+    },
+  );
 
   const roleClient = (): KMSClient => clientOf(kms.simulation, { credentials: kms.simulation.roleCredentials });
 
