@@ -81,7 +81,7 @@ export async function measureRun(run: Run, options: RunOptions): Promise<Outcome
     const refused = await askForOthers(stage, workload);
     await assertNothingServed(kms, served.calls);
     const requests = 2 * options.objects + refused;
-    audit.assertWhole(requests);
+    audit.assertWhole(requests, refused);
     return {
       ...{
         name: run.name,

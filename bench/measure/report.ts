@@ -44,7 +44,7 @@ function cellsOf(comparison: Comparison): string[] {
 
 function ratioText(comparison: Comparison): string {
   const { run, ratio } = comparison;
-  if (ratio === undefined) return "-";
+  if (ratio === undefined) return "not judged";
   const text = ratio > 0.1 ? ratio.toFixed(2) : `1/${Math.floor(1 / ratio)}`;
   return run.kind === "branch" && isOverBound(comparison) ? `${text}, bound 1/${1 / BOUND}: OVER` : text;
 }

@@ -9,8 +9,7 @@ import { ServiceError } from "../../shared/errors.js";
 export class DecisionAudit implements Logger {
   /** How often the log has each request, by its number. */
   readonly #lines: Uint8Array;
-  permitted = 0;
-  denied = 0;
+  #permitted = 0;
 
   constructor(requests: number) {
     this.#lines = new Uint8Array(requests);
@@ -20,8 +19,7 @@ export class DecisionAudit implements Logger {
     if (message !== "decided" || requestId === undefined) return;
     const request = Number(requestId);
     this.#lines[request] = (this.#lines[request] ?? 0) + 1;
-    if (decision === "permit") this.permitted += 1;
-    else this.denied += 1;
+    if (decision === "permit") this.#permitted += 1;
   }
 
   warn(_: LogFields, message: string): void {
@@ -32,9 +30,11 @@ export class DecisionAudit implements Logger {
     throw new Error(`the enclave fails: ${message}`);
   }
 
-  /** @throws Error unless the log has each of the first `requests` requests once. */
-  assertWhole(requests: number): void {
+  /** @throws Error unless the log has each of the first `requests` requests once, and has permitted all but `refused` of them. */
+  assertWhole(requests: number, refused: number): void {
     const wrong = this.#lines.subarray(0, requests).findIndex((lines) => lines !== 1);
+    if (this.#permitted !== requests - refused)
+      throw new Error(`the enclave's log permits ${this.#permitted} requests`);
     if (wrong >= 0) throw new Error(`the enclave's log has request ${wrong} ${this.#lines[wrong]} times`);
   }
 }
