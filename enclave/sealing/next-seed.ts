@@ -3,7 +3,8 @@
  * made the one that all use; whoever comes second takes the first one's.
  *
  * A seed counts for as long as its keys do, by the enclave's trusted time: one that is older, or of the future, is not used
- * again, whoever offers it (PITFALLS 12, 27).
+ * again, whoever offers it (PITFALLS 12, 27). Epochs are counted from those that are genuine: a record that is no seed is
+ * passed over where it is a little ahead, and further ahead it is refused, or one lie would use up all epochs.
  */
 import type { ErrorCode } from "../../shared/errors.js";
 import { ServiceError, toServiceError } from "../../shared/errors.js";
@@ -36,6 +37,8 @@ export interface FirstSeeds {
 export const ROUND_MS = 30_000;
 /** Between rounds at the start. */
 const DELAYS_MS = [500, 1_000, 2_000, 4_000, 8_000, 8_000] as const;
+/** Epochs that records which are no seeds can make the fleet pass over at once: there are 2^31 in all, and none comes back. */
+export const MAX_EPOCHS_AHEAD = 256;
 /** How far the makers' time may be ahead: NSMs of several hosts. */
 const SKEW_MS = 60_000;
 
@@ -117,14 +120,14 @@ export async function openSeed(record: SealingSeed, { seeds, nowMs, limits }: Se
 
 /**
  * The seed of the epoch after all that are `listed` or `held`: one that is made now, or the one of whoever was first.
- * @throws ServiceError as the store, KMS and `openSeed`.
+ * @throws ServiceError ERR_SEALING_SEED: records that are no seeds have taken too many epochs; else as the store, KMS and `openSeed`.
  */
 export async function nextSeed(
   context: SeedContext,
-  [newest]: readonly SealingSeed[],
+  listed: readonly SealingSeed[],
   held: OpenedSeed | undefined,
 ): Promise<OpenedSeed> {
-  const epoch = epochAfter(newest?.epoch ?? 0, held?.record.epoch);
+  const epoch = await nextEpoch(context, listed, held?.record.epoch);
   // Always after the one before: an enclave takes no later epoch of an earlier time.
   const createdMs = Math.max(Math.floor(context.nowMs()), (held?.createdMs ?? 0) + 1);
   const made = await context.seeds.make(epoch, createdMs);
@@ -132,6 +135,38 @@ export async function nextSeed(
   if (kept.ciphertext !== made.record.ciphertext) return openSeed(kept, context);
   context.log.info({ epoch }, "made the sealing seed of an epoch");
   return made;
+}
+
+/** @throws ServiceError ERR_SEALING_SEED: further than `MAX_EPOCHS_AHEAD` after all that are known to be genuine; else of KMS. */
+async function nextEpoch(
+  { seeds }: SeedContext,
+  listed: readonly SealingSeed[],
+  held: number | undefined,
+): Promise<number> {
+  const next = epochAfter(listed[0]?.epoch ?? 0, held);
+  if (next - (held ?? 0) <= MAX_EPOCHS_AHEAD) return next;
+  const genuine = await newestGenuine(seeds, listed, held ?? 0);
+  if (next - genuine <= MAX_EPOCHS_AHEAD) return next;
+  throw new ServiceError(
+    "ERR_SEALING_SEED",
+    `expected an epoch within ${MAX_EPOCHS_AHEAD} of a genuine one, ${genuine}, it would be ${next}`,
+  );
+}
+
+/** The newest epoch after `known` that the fleet has made, however old its seed is; `known` where there is none. @throws ServiceError of KMS. */
+async function newestGenuine(
+  seeds: SeedContext["seeds"],
+  listed: readonly SealingSeed[],
+  known: number,
+): Promise<number> {
+  for (const record of listed.filter(({ epoch }) => epoch > known)) {
+    try {
+      return (await seeds.open(record)).record.epoch;
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+    }
+  }
+  return known;
 }
 
 /** The first after both whose keys can have identifiers beside those that are `held`: records that are no seeds may have taken any epochs. */

@@ -68,7 +68,8 @@ const PASSING: ReadonlySet<ErrorCode> = new Set([
 export class BranchKeys {
   readonly #options: BranchKeysOptions;
   readonly #held: ExpiringCache<BranchKey>;
-  readonly #refusals: ExpiringCache<ServiceError>;
+  /** Codes and messages: an error would keep its cause, with all that KMS answered. */
+  readonly #refusals: ExpiringCache<Pick<ServiceError, "code" | "message">>;
   readonly #history = new BranchKeyHistory(MAX_HISTORY);
   readonly #turns = new Turns();
   /** How many times all keys were overwritten. */
@@ -115,10 +116,13 @@ export class BranchKeys {
     try {
       return await this.#open(wanted, kms);
     } catch (error) {
-      const isLasting = error instanceof ServiceError && !PASSING.has(error.code);
-      if (isLasting && wipes === this.#wipes) this.#refusals.set(nameOf(wanted), error);
+      if (error instanceof ServiceError && wipes === this.#wipes) this.#remember(wanted, error);
       throw error;
     }
+  }
+
+  #remember(wanted: WantedBranchKey, { code, message }: ServiceError): void {
+    if (!PASSING.has(code)) this.#refusals.set(nameOf(wanted), { code, message });
   }
 
   async #open(wanted: WantedBranchKey, kms: Borrower["kms"]): Promise<NodeBranchKeyMaterial> {

@@ -1,5 +1,6 @@
 /** Keys that a fleet shares: who makes an epoch and who follows, what is older than what was seen, and what happens when store or KMS is away. */
 import { describe, expect, it } from "vitest";
+import { MAX_EPOCHS_AHEAD } from "../../../enclave/sealing/next-seed.js";
 import type { OpenedSeed } from "../../../enclave/sealing/sealing-seeds.js";
 import { keysOfSeed } from "../../../enclave/sealing/seed-keys.js";
 import { LOOK_AGAIN_MS, POLL_MS, SharedSealedKeys } from "../../../enclave/sealing/shared-sealed-keys.js";
@@ -8,6 +9,7 @@ import type { ErrorCode } from "../../../shared/errors.js";
 import { ServiceError } from "../../../shared/errors.js";
 import { parseKeyConfigurations } from "../../../shared/ohttp/key-configuration.js";
 import type { SealingSeed } from "../../../shared/sealing-seed.js";
+import { MAX_EPOCH } from "../../../shared/sealing-seed.js";
 import { memoryLog, START, settle, TestClock } from "../fakes.js";
 
 const LIMITS = { keyMaxAgeSeconds: 600, overlapSeconds: 60 };
@@ -402,6 +404,78 @@ describe("what the store has that is no seed", () => {
     await pass(clock, 600_000);
     await pass(clock, POLL);
     expect(shared(keys)).toMatchObject({ epoch: 130, failure: undefined });
+  });
+
+  describe("and claims an epoch far ahead (PITFALLS 27)", () => {
+    const junk = (epoch: number, createdMs: number) => ({ ...recordOf(epoch, createdMs), document: JUNK });
+
+    it("is not counted on from: the keys in use stay, nothing is made, and rotation goes on when it is gone", async () => {
+      const { clock, store, nowMs, started } = setUp();
+      const { keys, seeds } = await started();
+      const [first, before] = [[...store.seeds], ids(keys)];
+      store.seeds.push(junk(MAX_EPOCH - 1, nowMs() + 1));
+      await pass(clock, 600_000);
+      await pass(clock, POLL);
+      await expect(keys.rotate()).rejects.toThrowCode("ERR_SEALING_SEED");
+      expect(shared(keys)).toEqual({ epoch: 1, failure: "ERR_SEALING_SEED", rollbacks: 0 });
+      expect([ids(keys), seeds.made, store.puts.map(({ epoch }) => epoch)]).toEqual([before, [1], [1]]);
+      store.seeds = first;
+      await pass(clock, POLL_MS);
+      expect(shared(keys)).toEqual({ epoch: 2, failure: undefined, rollbacks: 0 });
+    });
+
+    it("keeps no enclave from booting once it is gone", async () => {
+      const { clock, store, nowMs, enclave, started } = setUp();
+      store.seeds = [junk(MAX_EPOCH - 1, nowMs())];
+      const { starting, seeds } = await enclave();
+      const failed = expect(starting).rejects.toThrowCode("ERR_SEALING_SEED");
+      for (const ms of [0, 500, 1_000, 2_000, 4_000, 8_000, 8_000]) await pass(clock, ms);
+      await failed;
+      expect([seeds.made, store.puts]).toEqual([[], []]);
+      store.seeds = [];
+      expect(shared((await started()).keys)).toMatchObject({ epoch: 1 });
+    });
+
+    it("is passed over up to the bound", async () => {
+      const { store, nowMs, started } = setUp();
+      store.seeds = [junk(MAX_EPOCHS_AHEAD - 1, nowMs())];
+      expect(shared((await started()).keys)).toMatchObject({ epoch: MAX_EPOCHS_AHEAD });
+    });
+
+    it("is refused one beyond the bound, counted from the epoch in use", async () => {
+      const { store, nowMs, started } = setUp();
+      const { keys } = await started();
+      store.seeds.push(junk(1 + MAX_EPOCHS_AHEAD, nowMs() + 1));
+      await expect(keys.rotate()).rejects.toThrowCode("ERR_SEALING_SEED");
+      store.seeds = [...store.seeds.slice(0, 1), junk(MAX_EPOCHS_AHEAD - 1, nowMs() + 1)];
+      await keys.rotate();
+      expect(shared(keys)).toMatchObject({ epoch: MAX_EPOCHS_AHEAD, failure: "ERR_SEALING_SEED" });
+    });
+
+    it("is passed over where a genuine record is near, however old that is", async () => {
+      const { store, nowMs, started } = setUp();
+      store.seeds = [recordOf(9_000, nowMs() - 10_000_000), junk(9_001, nowMs())];
+      const { keys, seeds } = await started();
+      expect(shared(keys)).toMatchObject({ epoch: 9_002 });
+      expect(seeds.opened).toEqual([9_001, 9_001, 9_000]);
+    });
+
+    it("counts when it is genuine after all, of a history that is gone", async () => {
+      const { store, nowMs, started } = setUp();
+      const { keys } = await started();
+      store.seeds.push(recordOf(9_000, nowMs() - 1));
+      await keys.rotate();
+      expect(shared(keys)).toMatchObject({ epoch: 9_001, failure: "ERR_ROLLBACK", rollbacks: 1 });
+    });
+
+    it("holds the round up while KMS cannot say what it is", async () => {
+      const { store, nowMs, started } = setUp();
+      const { keys, seeds } = await started();
+      store.seeds.push(recordOf(9_000, nowMs() - 1));
+      seeds.failure = "ERR_KMS_UNAVAILABLE";
+      await expect(keys.rotate()).rejects.toThrowCode("ERR_KMS_UNAVAILABLE");
+      expect(shared(keys)).toMatchObject({ epoch: 1, failure: "ERR_KMS_UNAVAILABLE" });
+    });
   });
 
   it("is seen when the store is away: the keys stay", async () => {

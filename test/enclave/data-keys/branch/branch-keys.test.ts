@@ -1,7 +1,8 @@
 /** Opening, lending and keeping branch keys, between a key store that lies and a KMS that is told what to answer. */
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import type { BranchKeysOptions } from "../../../../enclave/data-keys/branch/branch-keys.js";
 import { BranchKeys } from "../../../../enclave/data-keys/branch/branch-keys.js";
+import { ExpiringCache } from "../../../../enclave/expiring-cache.js";
 import { isAllZero } from "../../../../shared/bytes.js";
 import type { ErrorCode } from "../../../../shared/errors.js";
 import { ServiceError } from "../../../../shared/errors.js";
@@ -206,6 +207,20 @@ describe("BranchKeys", () => {
       store.decryptAnswer = undefined;
       await borrow();
       expect(store.decrypted).toHaveLength(2);
+    });
+
+    it("keeps the code and the message of a refusal, and nothing of its cause", async () => {
+      const { store, borrow } = setUp();
+      store.decryptAnswer = async () => {
+        throw new ServiceError("ERR_KMS_DENIED", "denied", { cause: new Error("all that KMS answered") });
+      };
+      const keeping = vi.spyOn(ExpiringCache.prototype, "set");
+      onTestFinished(() => keeping.mockRestore());
+      await expect(borrow()).rejects.toMatchObject({ code: "ERR_KMS_DENIED", cause: expect.any(Error) });
+      expect(keeping.mock.calls.map(([, kept]) => kept)).toEqual([{ code: "ERR_KMS_DENIED", message: "denied" }]);
+      const again = await borrow().catch((error: unknown) => error);
+      expect(again).toMatchObject({ code: "ERR_KMS_DENIED", message: "denied, a moment ago" });
+      expect((again as Error).cause).toBeUndefined();
     });
 
     it("asks the store once in refusalSeconds for a version that there is not, and KMS never", async () => {
